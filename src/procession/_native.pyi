@@ -1,0 +1,131 @@
+"""Types of the native binding: messages through shared memory, on Linux.
+
+One object per process and end; any number of processes may hold one.  Every
+method that waits releases the GIL, wakes for Ctrl-C, and takes its time-out in
+seconds (``None`` = for ever).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+from typing_extensions import Buffer as SupportsBuffer
+
+LAYOUT_VERSION: Final[int]
+KILL_POINTS: Final[tuple[str, ...]]
+
+class Queue:
+    """A growing multi-producer, multi-consumer queue in anonymous shared memory.
+
+    ``Queue(maxsize=0)`` makes one; ``Queue(descriptors=(memory, doorbell))``
+    attaches to one (takes the descriptors over).  May be subclassed.
+    """
+
+    def __init__(
+        self, maxsize: int = 0, *, descriptors: tuple[int, int] | None = None
+    ) -> None: ...
+    def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None: ...
+    def put_nowait(self, obj: Any) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
+    def get_nowait(self) -> Any: ...
+    def put_many(
+        self, objs: Sequence[Any], block: bool = True, timeout: float | None = None
+    ) -> int:
+        """Put all, in order, not interleaved with others while there is room.
+
+        Returns the index of the first message (messages of a queue are numbered
+        from 0).  Raises queue.Full after a time-out with ``error.put`` = how many
+        messages were put.  An object that cannot be pickled raises before
+        anything is put.
+        """
+    def get_many(
+        self,
+        max_items: int,
+        block: bool = True,
+        timeout: float | None = None,
+        *,
+        claim: int | None = None,
+    ) -> list[Any]:
+        """Take at least one and at most max_items messages that are there.
+
+        With ``claim`` (0 to 255) the range of message indices that was taken is
+        written into that claim of the queue before it is taken, so that after the
+        death of this process others can read what it held.
+        """
+    def claimed(self, claim: int) -> tuple[int, int]:
+        """(first index, count) of the last range taken under this claim.
+
+        count is 0 when nothing was taken.  Compare with messages_taken: a claim
+        whose range lies at or above it was announced but never taken.
+        """
+    def clear_claim(self, claim: int) -> None: ...
+    @property
+    def messages_put(self) -> int: ...
+    @property
+    def messages_taken(self) -> int: ...
+    @property
+    def maxsize(self) -> int: ...
+    def qsize(self) -> int: ...
+    def empty(self) -> bool: ...
+    def full(self) -> bool: ...
+    def task_done(self) -> None: ...
+    def join(self, timeout: float | None = None) -> bool: ...
+    def close(self) -> None:
+        """Close in this process; later use raises ValueError."""
+    @property
+    def closed(self) -> bool: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable while the queue has messages."""
+    def descriptors(self) -> tuple[int, int]:
+        """(memory, doorbell): what another process needs to attach; still owned here."""
+    def reclaim(self) -> int:
+        """Give back what dead processes held and unused memory; returns bytes freed."""
+    def memory(self) -> dict[str, int]:
+        """Bytes: 'committed', 'warm' (free but mapped), 'blocks' in use, ..."""
+
+class Channel:
+    """One end of a pipe: message channel through shared memory, end of file by pipe(2)."""
+
+    @staticmethod
+    def pair(duplex: bool = True) -> tuple[Channel, Channel]: ...
+    @classmethod
+    def attach(cls, descriptors: tuple[int, int, int], end: int) -> Channel:
+        """descriptors = (memory, in, out), -1 for a missing direction; takes them over."""
+    def send(self, obj: Any) -> None: ...
+    def recv(self) -> Any: ...
+    def send_bytes(self, buf: SupportsBuffer, offset: int = 0, size: int | None = None) -> None: ...
+    def recv_bytes(self, maxlength: int | None = None) -> bytes: ...
+    def recv_bytes_into(self, buf: SupportsBuffer, offset: int = 0) -> int: ...
+    def poll(self, timeout: float | None = 0.0) -> bool: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable while a message or the end of file is there."""
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def readable(self) -> bool: ...
+    @property
+    def writable(self) -> bool: ...
+    @property
+    def end(self) -> int: ...
+    def descriptors(self) -> tuple[int, int, int]: ...
+    def weaken(self) -> None:
+        """Keep this end without counting as a holder of it, until it is next used.
+
+        For a fork's copies of ends that the child was not given: they must not
+        keep the other side from seeing the end of file.
+        """
+
+@final
+class Buffer:
+    """A block of shared memory received with a message (buffer protocol, writable).
+
+    The block goes back to the arena when the last view of it is gone.
+    """
+
+    @property
+    def nbytes(self) -> int: ...
+
+def arm_kill_point(name: str, countdown: int = 1) -> None:
+    """For tests: SIGKILL this process when it passes the named point for the countdown-th time."""
+
+def disarm_kill_points() -> None: ...
