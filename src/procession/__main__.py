@@ -1,0 +1,7 @@
+"""Door: ``python -m procession``."""
+
+from procession._engine.cli.main import main
+
+# The guard matters: under spawn and forkserver the workers of a command import this file.
+if __name__ == "__main__":
+    raise SystemExit(main())

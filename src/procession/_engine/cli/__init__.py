@@ -1,0 +1,1 @@
+"""The command line, ``python -m procession``: one file a subcommand, and what they print with."""

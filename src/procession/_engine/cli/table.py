@@ -1,0 +1,68 @@
+"""A table of text: columns as wide as their widest cell, numbers to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from procession._engine.cli.terminal import Terminal
+
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its head, which side its cells lean to, and whether it may be cut."""
+
+    head: str
+    right: bool = False
+    shrink: bool = False
+
+
+def print_table(
+    terminal: Terminal,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    styles: Sequence[tuple[str, ...]] = (),
+) -> None:
+    """Print rows of cells under their heads, within the width of the terminal.
+
+    Args:
+        terminal: where to.
+        columns: one for each cell of a row; those that shrink give way when the
+            whole would be too wide.
+        rows: the cells, without colour.
+        styles: for each row, the names of its styles; shorter than ``rows`` is fine.
+    """
+    widths = _widths(terminal, columns, rows)
+    heads = [column.head for column in columns]
+    terminal.line(terminal.paint(_row(terminal, columns, widths, heads), "dim"))
+    for number, row in enumerate(rows):
+        style = styles[number] if number < len(styles) else ()
+        terminal.line(terminal.paint(_row(terminal, columns, widths, row), *style))
+
+
+def _widths(
+    terminal: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]]
+) -> list[int]:
+    widths = [
+        max([len(column.head), *(len(row[index]) for row in rows)])
+        for index, column in enumerate(columns)
+    ]
+    excess = sum(widths) + GAP * (len(widths) - 1) - terminal.width
+    for index, column in enumerate(columns):
+        if column.shrink and excess > 0:
+            cut = min(excess, widths[index] - len(column.head))
+            widths[index] -= cut
+            excess -= cut
+    return widths
+
+
+def _row(
+    terminal: Terminal, columns: Sequence[Column], widths: list[int], cells: Sequence[str]
+) -> str:
+    padded = []
+    for column, width, cell in zip(columns, widths, cells, strict=True):
+        text = terminal.shorten(cell, width)
+        padded.append(text.rjust(width) if column.right else text.ljust(width))
+    return (" " * GAP).join(padded).rstrip()
