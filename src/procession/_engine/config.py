@@ -1,0 +1,41 @@
+"""Every environment variable that procession reads, in one table.
+
+Nothing else of the package looks at ``os.environ`` for settings.  A variable is read when
+its function is called; a value that means nothing raises ValueError with the values that do.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, Literal, cast
+
+__all__ = ["DEBUG", "TRANSPORT", "TransportName", "debug", "forced_transport"]
+
+TRANSPORT: Final = "PROCESSION_TRANSPORT"
+"""Which transport to use: ``native``, ``portable``; empty or unset: native where it works."""
+
+DEBUG: Final = "PROCESSION_DEBUG"
+"""``1``: say on stderr what is done."""
+
+TransportName = Literal["native", "portable"]
+
+
+def forced_transport() -> TransportName | None:
+    """The transport that PROCESSION_TRANSPORT asks for, or None where the choice is free.
+
+    Raises ValueError for a name that is no transport.
+    """
+    name = os.environ.get(TRANSPORT, "").strip().lower()
+    if name in ("", "auto"):
+        return None
+    if name not in ("native", "portable"):
+        raise ValueError(
+            f"{TRANSPORT}={name!r} names no transport: set it to 'native' or 'portable',"
+            " or unset it for the best that works here"
+        )
+    return cast("TransportName", name)
+
+
+def debug() -> bool:
+    """Whether PROCESSION_DEBUG asks for a commentary on stderr."""
+    return os.environ.get(DEBUG, "").strip().lower() not in ("", "0", "no", "off", "false")

@@ -1,0 +1,1 @@
+"""Queues, pipes and waiting.  Everything above takes them from ``ipc.transport``."""

@@ -1,0 +1,298 @@
+"""Queue, JoinableQueue and SimpleQueue in pure Python, for every platform.
+
+The messages lie in a shared file (``portable_log``) and the waiting happens at gates
+(``portable_gate``); this file adds the standard interface.  ``put`` returns when the message is
+in the file: the process may exit right away, and ``join`` before draining cannot deadlock.
+Each operation tries once under the file's lock and otherwise waits at a gate, then tries again.
+
+Pickling is done by the caller and outside of the lock, so what cannot be pickled raises in
+``put`` and leaves the queue as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.errors import Empty, Full
+from procession._engine.ipc.asynchronous import AsyncMethods
+from procession._engine.ipc.portable_log import MessageLog
+from procession._engine.ipc.queue_ends import QueueEnds
+from procession._engine.ipc.queue_threads import NoFeederThread
+from procession._engine.ipc.standard_queues import (
+    StandardJoinableQueue,
+    StandardQueue,
+    StandardSimpleQueue,
+)
+from procession._engine.wire import pickler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.context import BaseContext
+
+    from procession._engine.ipc.portable_gate import Gate
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
+
+
+class _Deadline:
+    """How long an operation may still wait; ``timeout`` in seconds, None for ever."""
+
+    def __init__(self, block: bool, timeout: float | None) -> None:
+        if not block:
+            timeout = 0
+        self._end = None if timeout is None else time.monotonic() + max(0.0, timeout)
+
+    def left(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end
+
+
+class _LogQueue(QueueEnds):
+    """What all three classes share: one end of a message log."""
+
+    _log: MessageLog
+
+    def _open(self, maxsize: int = 0, *, counts_tasks: bool = False) -> None:
+        bound = maxsize if maxsize > 0 else 0
+        self._attach(bound, MessageLog(bound, counts_tasks=counts_tasks))
+
+    def _attach(self, maxsize: int, log: MessageLog) -> None:
+        self.maxsize = maxsize
+        self._log = log
+        self._closed = False
+        self._ends_closed = set()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """All that another process needs to attach to this queue."""
+        self._check_closed()
+        return (self.maxsize, self._log)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Attach to the queue of another process."""
+        self._attach(*state)
+
+    def __repr__(self) -> str:
+        """Class, size and bound, as far as they are known."""
+        kind = f"{type(self).__module__}.{type(self).__qualname__}"
+        return (
+            f"<{kind} {'closed' if self._closed else f'maxsize={self.maxsize}'} at {id(self):#x}>"
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether this queue was closed in this process."""
+        return self._closed
+
+    def close(self) -> None:
+        """Close the queue in this process; what others hold stays open."""
+        if not self._closed:
+            self._closed = True
+            self._log.close()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while the queue has messages."""
+        self._check_closed()
+        return self._log.ready.fileno()
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise ValueError(f"Queue {self!r} is closed")
+
+    def _waitable(self) -> Any:
+        """What ``multiprocessing.connection.wait`` takes in place of this queue."""
+        self._check_closed()
+        return self._log.ready.waitable()
+
+    def _room_gate(self) -> Gate | None:
+        return self._log.room
+
+    def empty(self) -> bool:
+        """Whether there is no message; exact at the moment of asking."""
+        self._check_closed()
+        return self._log.empty()
+
+    def _put_pickled(
+        self, messages: Sequence[memoryview], block: bool, timeout: float | None
+    ) -> int:
+        """Put all, waiting for room; returns the index of the first."""
+        deadline = _Deadline(block, timeout)
+        first, done = self._log.append(messages)
+        while done < len(messages):
+            if deadline.passed:
+                full = Full()
+                full.put = done  # type: ignore[attr-defined]  # documented at put_many
+                raise full
+            self._wait_at(self._log.room, deadline)
+            index, count = self._log.append(messages[done:])
+            first = index if done == 0 else first
+            done += count
+        return first
+
+    def _take_pickled(
+        self, max_items: int, block: bool, timeout: float | None, claim: int | None = None
+    ) -> list[bytes]:
+        deadline = _Deadline(block, timeout)
+        messages = self._log.take(max_items, claim)
+        while not messages:
+            if deadline.passed:
+                raise Empty
+            self._wait_at(self._log.ready, deadline)
+            messages = self._log.take(max_items, claim)
+        return messages
+
+    def _wait_at(self, gate: Gate | None, deadline: _Deadline) -> None:
+        if gate is not None:
+            gate.wait(deadline.left())
+        self._check_closed()
+
+
+class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):
+    """A queue for many producers and many consumers, first in, first out.
+
+    ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
+    compatibility: the queue needs nothing of a context.
+    """
+
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+        self._open(maxsize)
+
+    def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put ``obj``, waiting for room at most ``timeout`` seconds (None: for ever).
+
+        It is safely in the queue on return.  Raises queue.Full when there is no room in time,
+        ValueError when the queue is closed, and what pickling ``obj`` raises.
+        """
+        self._check_closed()
+        self._put_pickled((pickler.dumps(obj),), block, timeout)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take the next object, waiting at most ``timeout`` seconds (None: for ever).
+
+        Raises queue.Empty when none comes in time, and ValueError when the queue is closed.
+        """
+        self._check_closed()
+        return pickler.loads(self._take_pickled(1, block, timeout)[0])
+
+    def put_nowait(self, obj: Any) -> None:
+        """As ``put(obj, block=False)``."""
+        self.put(obj, False)
+
+    def get_nowait(self) -> Any:
+        """As ``get(block=False)``."""
+        return self.get(False)
+
+    def put_many(
+        self, objs: Sequence[Any], block: bool = True, timeout: float | None = None
+    ) -> int:
+        """Put all, in order; returns the index of the first (a queue counts from 0).
+
+        They are not interleaved with others' messages while there is room for them.  Raises
+        queue.Full after ``timeout`` seconds with ``error.put`` = how many were put.  An object
+        that cannot be pickled raises before anything is put.
+        """
+        self._check_closed()
+        return self._put_pickled([pickler.dumps(obj) for obj in objs], block, timeout)
+
+    def get_many(
+        self,
+        max_items: int,
+        block: bool = True,
+        timeout: float | None = None,
+        *,
+        claim: int | None = None,
+    ) -> list[Any]:
+        """Take at least one and at most ``max_items`` objects, of those that are there.
+
+        With ``claim`` (0 to 255) the range of message indices that was taken is written into
+        that claim before it is taken: ``claimed`` tells others what this process held.
+        Raises queue.Empty after ``timeout`` seconds.
+        """
+        self._check_closed()
+        if max_items < 1:
+            raise ValueError(f"get_many() takes one message or more, not max_items={max_items}")
+        messages = self._take_pickled(max_items, block, timeout, claim)
+        return [pickler.loads(message) for message in messages]
+
+    def claimed(self, claim: int) -> tuple[int, int]:
+        """(first index, count) of the last range taken under this claim; count 0 for none.
+
+        A range at or above ``messages_taken`` was announced by a process that died before it
+        took the messages: they are still in the queue.
+        """
+        self._check_closed()
+        return self._log.read_claim(claim)
+
+    def clear_claim(self, claim: int) -> None:
+        """Forget what was taken under this claim."""
+        self._check_closed()
+        self._log.clear_claim(claim)
+
+    @property
+    def messages_put(self) -> int:
+        """How many messages were ever put."""
+        self._check_closed()
+        return self._log.header().put
+
+    @property
+    def messages_taken(self) -> int:
+        """How many messages were ever taken."""
+        self._check_closed()
+        return self._log.header().taken
+
+    def qsize(self) -> int:
+        """How many messages there are; exact at the moment of asking."""
+        self._check_closed()
+        return self._log.header().size
+
+    def full(self) -> bool:
+        """Whether there are ``maxsize`` messages; exact at the moment of asking."""
+        self._check_closed()
+        return self._log.header().full
+
+
+class JoinableQueue(Queue, StandardJoinableQueue):
+    """A Queue that counts the tasks put into it and not yet reported as done."""
+
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+        self._open(maxsize, counts_tasks=True)
+
+    def task_done(self) -> None:
+        """Report one object that was got as done; ValueError if called more often than put."""
+        self._check_closed()
+        if not self._log.finish_task():
+            raise ValueError("task_done() called too many times")
+
+    def join(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # says more
+        """Wait, at most ``timeout`` seconds, until all tasks are done; says whether they are."""
+        self._check_closed()
+        deadline = _Deadline(True, timeout)
+        while not self._log.all_finished():
+            if deadline.passed:
+                return False
+            self._wait_at(self._log.idle, deadline)
+        return True
+
+
+class SimpleQueue(_LogQueue, StandardSimpleQueue):
+    """An unbounded queue with put, get and empty."""
+
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:
+        self._open()
+
+    def put(self, obj: Any) -> None:
+        """Put ``obj``; raises what pickling it raises, OSError when the queue is closed."""
+        self._check_closed()
+        self._put_pickled((pickler.dumps(obj),), True, None)
+
+    def get(self) -> Any:
+        """Wait for the next object and take it; raises OSError when the queue is closed."""
+        self._check_closed()
+        return pickler.loads(self._take_pickled(1, True, None)[0])
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise OSError(f"handle is closed ({self!r})")

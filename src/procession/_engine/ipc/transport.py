@@ -1,0 +1,57 @@
+"""Which transport this process uses: chosen here, once, at import.
+
+Native (messages through shared memory, in C) where the extension was built and the system has
+what it needs; else portable (pure Python on files, pipes and locks).  PROCESSION_TRANSPORT forces
+one; a forced native transport that is not there is an ImportError that says what to do.
+All layers above take their queues, pipes and ``wait`` from here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from procession._engine import config
+
+__all__ = [
+    "EOF_DESPITE_INHERITED_ENDS",
+    "NAME",
+    "OUT_OF_BAND_BUFFERS",
+    "Connection",
+    "JoinableQueue",
+    "Pipe",
+    "Queue",
+    "SimpleQueue",
+    "wait",
+]
+
+
+def _choose() -> config.TransportName:
+    forced = config.forced_transport()
+    if forced == "portable":
+        return "portable"
+    try:
+        from procession._engine import native  # noqa: F401  # whether it loads is the question
+    except ImportError:
+        if forced == "native":
+            raise
+        return "portable"
+    return "native"
+
+
+NAME: Final = _choose()
+"""The transport in use."""
+
+EOF_DESPITE_INHERITED_ENDS: Final = NAME == "native"
+"""Whether a pipe's end of file is seen while forked siblings hold copies of the closed end."""
+
+OUT_OF_BAND_BUFFERS: Final = NAME == "native"
+"""Whether big buffers, such as NumPy's arrays, are received as views of shared memory."""
+
+if TYPE_CHECKING or NAME == "native":
+    from procession._engine.ipc.native_connection import Connection, Pipe
+    from procession._engine.ipc.native_queue import JoinableQueue, Queue, SimpleQueue
+else:
+    from procession._engine.ipc.portable_connection import Connection, Pipe
+    from procession._engine.ipc.portable_queue import JoinableQueue, Queue, SimpleQueue
+
+from procession._engine.ipc.waiting import wait

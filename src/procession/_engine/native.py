@@ -1,0 +1,61 @@
+"""The only importer of the extension ``procession._native``.
+
+Importing this module raises ImportError, saying what to do, where the extension was not
+built or the running kernel lacks what it stands on (memfd, pidfd); everything above asks
+``ipc.transport``, which then takes the portable transport instead.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = [
+    "KILL_POINTS",
+    "LAYOUT_VERSION",
+    "Buffer",
+    "Channel",
+    "Queue",
+    "arm_kill_point",
+    "disarm_kill_points",
+]
+
+try:
+    from procession._native import (
+        KILL_POINTS,
+        LAYOUT_VERSION,
+        Buffer,
+        Channel,
+        Queue,
+        arm_kill_point,
+        disarm_kill_points,
+    )
+except ImportError as error:
+    raise ImportError(
+        f"procession's native transport cannot be loaded ({error}). It needs Linux and is built"
+        " with the package: install procession with a C compiler at hand (pip install ."
+        " in its source tree, or make develop), or let PROCESSION_TRANSPORT=portable"
+        " choose the transport that needs no compiler",
+        name="procession._native",
+    ) from error
+
+
+def _missing_feature() -> str | None:
+    """The first thing that the native transport needs and this system refuses, or None."""
+    try:
+        os.close(os.memfd_create("procession-probe"))
+    except (AttributeError, OSError) as error:
+        return f"anonymous memory files (memfd_create: {error})"
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError) as error:
+        return f"process descriptors (pidfd_open: {error})"
+    return None
+
+
+_missing = _missing_feature()
+if _missing is not None:
+    raise ImportError(
+        f"procession's native transport is built, but this system lacks {_missing}."
+        " Let PROCESSION_TRANSPORT=portable choose the transport that works everywhere",
+        name="procession._native",
+    )

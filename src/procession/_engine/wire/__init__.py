@@ -1,0 +1,1 @@
+"""Objects on their way to other processes: pickled bytes, and the descriptors that go along."""

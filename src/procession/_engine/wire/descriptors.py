@@ -1,0 +1,97 @@
+"""Descriptors that travel with a pickled object.
+
+An object that lives in shared memory is, to another process, a few open descriptors.
+There are three ways for them to get there, and the object need not know which is taken:
+
+* a process is being spawned: the launcher that is at work (``get_spawning_popen``) hands them on;
+* the object goes through a queue, a connection or a task: the standard library's
+  ``resource_sharer`` serves them from a thread of this process until they are fetched, so this
+  process must live until then;
+* the process is forked: nothing is pickled at all, descriptors are inherited.
+
+``share`` runs in the giving process, inside of ``__getstate__`` or ``__reduce__``, and
+``SharedDescriptors.take`` in the receiving one, once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing import reduction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ABSENT", "SharedDescriptors", "share"]
+
+ABSENT = -1
+"""Stands for a descriptor that an object does not have, such as a pipe's missing direction."""
+
+_GENERIC_READ_WRITE = 0xC0000000
+
+
+class SharedDescriptors:
+    """Some descriptors of one object, pickled: what ``share`` gives."""
+
+    def __init__(self, handles: dict[int, Any], order: tuple[int, ...]) -> None:
+        self._handles = handles
+        self._order = order
+
+    def take(self) -> tuple[int, ...]:
+        """Descriptors of this process, in the order that ``share`` was given; the caller owns them.
+
+        May be called once.  Raises OSError when the giving process has ended in between.
+        """
+        taken: dict[int, int] = {}
+        try:
+            for number, handle in self._handles.items():
+                taken[number] = _detach(handle)
+            return tuple(_in_order(self._order, taken))
+        except BaseException:
+            for descriptor in taken.values():
+                os.close(descriptor)
+            raise
+
+
+def share(descriptors: Sequence[int]) -> SharedDescriptors:
+    """Prepare descriptors for a pickle; they stay open and owned here.
+
+    ``ABSENT`` stays ``ABSENT``.  A descriptor that occurs twice travels once and arrives as
+    two descriptors.
+    """
+    handles = {number: _attach(number) for number in descriptors if number != ABSENT}
+    return SharedDescriptors(handles, tuple(descriptors))
+
+
+def _in_order(order: tuple[int, ...], taken: dict[int, int]) -> list[int]:
+    used: set[int] = set()
+    result: list[int] = []
+    for number in order:
+        if number == ABSENT:
+            result.append(ABSENT)
+        elif number in used:
+            result.append(os.dup(taken[number]))
+        else:
+            used.add(number)
+            result.append(taken[number])
+    return result
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _attach(descriptor: int) -> Any:
+        handle = msvcrt.get_osfhandle(descriptor)
+        return reduction.DupHandle(handle, _GENERIC_READ_WRITE)
+
+    def _detach(handle: Any) -> int:
+        return msvcrt.open_osfhandle(handle.detach(), os.O_RDWR | os.O_BINARY)
+
+else:
+
+    def _attach(descriptor: int) -> Any:
+        return reduction.DupFd(descriptor)
+
+    def _detach(handle: Any) -> int:
+        return int(handle.detach())

@@ -1,0 +1,22 @@
+"""Objects to bytes and back, for the transports written in Python.
+
+The reducers that programs register on ``multiprocessing.reduction.ForkingPickler`` (PyTorch
+does for its tensors) are honoured, because that very class is used.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+__all__ = ["dumps", "loads"]
+
+
+def dumps(obj: Any) -> memoryview:
+    """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
+    return memoryview(ForkingPickler.dumps(obj))
+
+
+def loads(data: bytes | bytearray | memoryview) -> Any:
+    """The object that ``dumps`` was given."""
+    return ForkingPickler.loads(data)
