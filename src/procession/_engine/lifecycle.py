@@ -1,0 +1,41 @@
+"""What happens when an object is collected, and when this process is forked.
+
+Both ride on registries that exist: the standard library's finalizers, which also run at
+the end of a process and never in a child that merely inherited the object, and the
+interpreter's own fork hooks.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing import util
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def close_with(owner: object, *fds: int) -> util.Finalize[None]:
+    """Close the descriptors when ``owner`` is collected, or earlier by calling the result.
+
+    They are closed once, and only in the process that made this call.
+    """
+    return util.Finalize(owner, _close_all, (fds,))
+
+
+def _close_all(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def at_fork(
+    *,
+    before: Callable[[], object],
+    after_in_parent: Callable[[], object],
+    after_in_child: Callable[[], object],
+) -> None:
+    """Have these called around every fork from now on; without fork, do nothing."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=before, after_in_parent=after_in_parent, after_in_child=after_in_child
+        )

@@ -1,0 +1,1 @@
+"""Processes: their classes, how each start method launches one, what it tells its parent."""

@@ -1,0 +1,80 @@
+"""What travels into a child, and what the child does before it becomes the process.
+
+The standard library's launchers take a process object, carry it over, and call its
+``_bootstrap`` there.  We hand them a departure in its place: it carries the process and
+two descriptors, and its ``_bootstrap`` does our part and then calls the process's own,
+which tools like coverage replace and must find in use.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.reduction import DupFd
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.process import report
+from procession._engine.process.lifeline import end_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.process import BaseProcess
+
+
+class Luggage:
+    """The descriptors that a child is given: where to report, and its parent's lifeline.
+
+    It is pickled before the process, so that in the child it is there, and reports,
+    when the process itself cannot be unpickled.
+    """
+
+    def __init__(self, report_fd: int, lifeline_fd: int, on_arrival: Callable[[], None]) -> None:
+        self.report_fd = report_fd
+        self.lifeline_fd = lifeline_fd
+        self.on_arrival = on_arrival
+
+    def __reduce__(self) -> tuple[Callable[..., Luggage], tuple[Any, Any]]:
+        return _unpack, (DupFd(self.report_fd), DupFd(self.lifeline_fd))
+
+
+def _unpack(report_handle: Any, lifeline_handle: Any) -> Luggage:
+    """In a spawned child: take over the descriptors and begin to report."""
+    report_fd, lifeline_fd = report_handle.detach(), lifeline_handle.detach()
+    for fd in (report_fd, lifeline_fd):
+        os.set_inheritable(fd, False)
+    return Luggage(report_fd, lifeline_fd, report.watch_arrival(report_fd))
+
+
+def _arrive(luggage: Luggage, process: BaseProcess) -> Departure:
+    """In a spawned child: both have been unpickled, in this order."""
+    return Departure(process, luggage)
+
+
+class Departure:
+    """A process on its way into a child."""
+
+    def __init__(self, process: BaseProcess, luggage: Luggage) -> None:
+        self.process = process
+        self.luggage = luggage
+
+    @property
+    def _name(self) -> str:
+        """Launchers write it into the preparation data of the child."""
+        return self.process.name
+
+    def __reduce__(self) -> tuple[Callable[..., Departure], tuple[Luggage, BaseProcess]]:
+        return _arrive, (self.luggage, self.process)
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        """In the child: do our part, then run the process.  Returns the exit code."""
+        luggage = self.luggage
+        luggage.on_arrival()
+        if parent_sentinel is not None:
+            # Siblings may hold copies of the launcher's pipe; nobody else holds the lifeline.
+            os.close(parent_sentinel)
+        if self.process.daemon:
+            end_with(luggage.lifeline_fd)
+            if getattr(self.process, "may_have_children", False):
+                self.process.allow_children()  # type: ignore[attr-defined]
+        report.watch_run(self.process, luggage.report_fd)
+        bootstrap: Callable[[int], int] = self.process._bootstrap  # type: ignore[attr-defined]
+        return bootstrap(luggage.lifeline_fd)

@@ -1,0 +1,143 @@
+"""How a process is launched under each start method: the standard library's launchers, followed closer.
+
+A launcher (``Popen``) starts the child, waits for it and signals it.  We subclass them to
+
+- send a ``Departure`` in place of the process, and read the child's report at its end;
+- make the sentinel a pidfd where the system has it: ready when the child has ended, and not
+  only when the last grandchild that inherited a pipe has (so ``join(timeout)`` returns in time);
+- let threads wait for one child together: one of them collects the exit code, all see it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.process.departure import Departure, Luggage
+from procession._engine.process.lifeline import LIFELINE
+from procession._engine.process.report import Report
+
+UNKNOWN_EXIT_CODE = 255
+"""The exit code of a child whose status somebody else took; the standard library's choice too."""
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.popen_fork import Popen as _Base
+    from multiprocessing.process import BaseProcess
+else:
+    _Base = object
+
+
+class Launcher(_Base):
+    """What our launchers add; stands before the standard library's class."""
+
+    sentinel: int
+    _report: Report
+    _exact_sentinel = False
+
+    def __init__(self, process_obj: BaseProcess) -> None:
+        self._collecting = threading.Lock()
+        self._report = Report()
+        lifeline_fd = LIFELINE.share()
+        try:
+            luggage = Luggage(self._report.fd, lifeline_fd, _nothing_to_stop)
+            super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
+        except BaseException:
+            self._report.close()
+            raise
+        finally:
+            os.close(lifeline_fd)
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception that ended the child; None while it runs, and after a good end."""
+        return None if self.poll() is None else self._report.exception
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """Return the exit code, or None while the child runs; ``flag=0`` waits for it."""
+        with self._collecting:
+            code = self._poll(flag)
+            if code is not None:
+                self._report.collect()
+            return code
+
+    def _poll(self, flag: int) -> int | None:
+        code = super().poll(flag)
+        if code is None and self._exact_sentinel and connection.wait([self.sentinel], 0):
+            # It has ended since, or its status was taken from us: by os.wait() in the
+            # program, or by the kernel where SIGCHLD is ignored.
+            code = super().poll(0)
+            if code is None:
+                code = self.returncode = UNKNOWN_EXIT_CODE
+        return code
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the end, at most ``timeout`` seconds; return the exit code or None."""
+        if self.returncode is None and not connection.wait([self.sentinel], timeout):
+            return None
+        return self.poll(0)
+
+    def interrupt(self) -> None:
+        """Send SIGINT, unless the child has ended."""
+        self._send_signal(signal.SIGINT)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Give back the descriptors."""
+        super().close()
+        self._report.close()
+
+    def _follow_by_pidfd(self) -> None:
+        """Put a pidfd in the place of the sentinel's pipe, under the same number."""
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):
+            return
+        try:
+            os.dup2(pidfd, self.sentinel, inheritable=False)
+        finally:
+            os.close(pidfd)
+        self._exact_sentinel = True
+
+
+def _nothing_to_stop() -> None:
+    """A forked child arrives as soon as it is there."""
+
+
+LAUNCHERS: dict[str, Callable[[Any], Any]] = {}
+"""Start method -> launcher; holds the methods that this system has."""
+
+if sys.platform == "win32":
+    from multiprocessing.popen_spawn_win32 import Popen
+
+    LAUNCHERS["spawn"] = Popen
+else:
+    from multiprocessing import popen_fork, popen_spawn_posix, reduction
+
+    class ForkPopen(Launcher, popen_fork.Popen):
+        """Launch by fork."""
+
+        def __init__(self, process_obj: BaseProcess) -> None:
+            super().__init__(process_obj)
+            self._follow_by_pidfd()
+
+    class SpawnPopen(Launcher, popen_spawn_posix.Popen):
+        """Launch by starting a new interpreter."""
+
+        def __init__(self, process_obj: BaseProcess) -> None:
+            super().__init__(process_obj)
+            self._follow_by_pidfd()
+
+    LAUNCHERS.update(fork=ForkPopen, spawn=SpawnPopen)
+
+    if reduction.HAVE_SEND_HANDLE:
+        from multiprocessing import popen_forkserver
+
+        class ForkServerPopen(Launcher, popen_forkserver.Popen):
+            """Launch by asking the fork server, which tells us the exit code."""
+
+        LAUNCHERS["forkserver"] = ForkServerPopen

@@ -1,0 +1,219 @@
+"""Process: the standard library's object, whose rules hold under ``python -O`` and whose errors help.
+
+Current process, parent and children are the standard library's own registry, so
+``multiprocessing.active_children()`` knows our processes, and tools that replace
+``BaseProcess._bootstrap`` reach them.  Where the standard library asserts, we raise the
+same AssertionError ourselves.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing import context as std
+from multiprocessing.process import BaseProcess, current_process
+from typing import TYPE_CHECKING, Any, overload
+
+from procession._engine.process.launchers import LAUNCHERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from procession._engine.types import Target
+
+
+class RemoteException:
+    """``process.exception``: a plain attribute read, so a subclass may keep its own under that name.
+
+    (A property would refuse ``self.exception = ...``, which many programs write.)
+    """
+
+    @overload
+    def __get__(self, process: None, owner: type) -> RemoteException: ...
+    @overload
+    def __get__(self, process: BaseProcess, owner: type) -> BaseException | None: ...
+    def __get__(
+        self, process: BaseProcess | None, owner: type
+    ) -> RemoteException | BaseException | None:
+        if process is None:
+            return self
+        process._check_closed()  # type: ignore[attr-defined]
+        launcher = process._popen  # type: ignore[attr-defined]
+        return getattr(launcher, "exception", None)
+
+
+class CheckedProcess(BaseProcess):
+    """What our process classes share, whatever their start method."""
+
+    if TYPE_CHECKING:
+        _popen: Any
+        _config: dict[str, Any]
+        _parent_pid: int
+        _name: str
+
+        def _check_closed(self) -> None: ...
+
+    may_have_children = False
+    """Whether this process, although daemonic, may start processes (see docs/design/process.md).
+
+    Set before ``start()``.  For workers of a pool: their children end when they end.
+    """
+
+    exception = RemoteException()
+    """The exception that ended the child, with the child's traceback as its ``__cause__``.
+
+    None before the end, after success, and where the child ended without an exception
+    (``sys.exit``, a signal).  A ``RemoteError`` where the exception itself does not pickle.
+    """
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Target | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+    ) -> None:
+        if group is not None:
+            raise AssertionError(
+                f"group argument must be None: process groups do not exist, got {group!r}"
+            )
+        super().__init__(None, target, name, args, kwargs or {}, daemon=daemon)
+
+    def start(self) -> None:
+        """Start the child.
+
+        Raises AssertionError when it was started before, belongs to another process, or
+        the current process is daemonic and so may not have children.
+        """
+        self._check_closed()
+        if self._popen is not None:
+            raise AssertionError(
+                f"cannot start a process twice: {self!r} was started; make a new Process object"
+            )
+        if self._parent_pid != os.getpid():
+            raise AssertionError(self._foreign("started"))
+        parent = current_process()
+        if parent._config.get("daemon"):  # type: ignore[attr-defined]
+            raise AssertionError(
+                f"daemonic processes are not allowed to have children: {parent.name!r} is"
+                f" daemonic and cannot start {self.name!r}; make the outer one with daemon=False"
+            )
+        super().start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the child has ended, at most ``timeout`` seconds (None: for ever)."""
+        self._check_closed()
+        if self._parent_pid != os.getpid():
+            raise AssertionError(self._foreign("joined"))
+        if self._popen is None:
+            raise AssertionError(
+                f"can only join a started process: call start() on {self!r} first"
+            )
+        super().join(timeout)
+
+    def is_alive(self) -> bool:
+        """Return whether the process runs: started, and not ended."""
+        self._check_closed()
+        if self is not current_process() and self._parent_pid != os.getpid():
+            raise AssertionError(self._foreign("tested"))
+        return super().is_alive()
+
+    def terminate(self) -> None:
+        """Ask the child to end: SIGTERM."""
+        self._check_started("terminate")
+        super().terminate()
+
+    def kill(self) -> None:
+        """End the child: SIGKILL."""
+        self._check_started("kill")
+        super().kill()
+
+    def interrupt(self) -> None:
+        """Interrupt the child as Ctrl-C does: SIGINT, KeyboardInterrupt in its main thread."""
+        self._check_started("interrupt")
+        self._popen.interrupt()
+
+    @property
+    def name(self) -> str:
+        """The name, for people: need not be unique."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise AssertionError(f"name must be a string, got {name!r}")
+        self._name = name
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the child ends with its parent; it may not have children then."""
+        return bool(self.__dict__.get("_stays_daemon") or self._config.get("daemon", False))
+
+    @daemon.setter
+    def daemon(self, daemonic: bool) -> None:
+        if self._popen is not None:
+            raise AssertionError(
+                f"process has already started: daemon must be set before start() of {self!r}"
+            )
+        self._config["daemon"] = daemonic
+
+    def allow_children(self) -> None:
+        """In the child: let this daemonic process start processes, and still say daemon."""
+        self._stays_daemon = self.daemon
+        self._config["daemon"] = False
+
+    def _check_started(self, action: str) -> None:
+        self._check_closed()
+        if self._popen is None:
+            raise AttributeError(f"cannot {action} {self!r}: it is not started; call start() first")
+
+    def _foreign(self, action: str) -> str:
+        return (
+            f"{self._name!r} can only be {action} by the process that made it, pid"
+            f" {self._parent_pid}, not by pid {os.getpid()}"
+        )
+
+
+class Process(CheckedProcess, std.Process):
+    """A child process, started by the program's start method (``set_start_method``)."""
+
+    __module__ = "procession.context"
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        return LAUNCHERS[multiprocessing.get_start_method()](process_obj)
+
+
+class SpawnProcess(CheckedProcess, std.SpawnProcess):
+    """A child process in a new interpreter."""
+
+    __module__ = "procession.context"
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        return LAUNCHERS["spawn"](process_obj)
+
+
+if sys.platform != "win32":
+
+    class ForkProcess(CheckedProcess, std.ForkProcess):
+        """A child process that begins as a copy of this one."""
+
+        __module__ = "procession.context"
+
+        @staticmethod
+        def _Popen(process_obj: BaseProcess) -> Any:
+            return LAUNCHERS["fork"](process_obj)
+
+    class ForkServerProcess(CheckedProcess, std.ForkServerProcess):
+        """A child process forked from a server that was started for this."""
+
+        __module__ = "procession.context"
+
+        @staticmethod
+        def _Popen(process_obj: BaseProcess) -> Any:
+            return LAUNCHERS["forkserver"](process_obj)

@@ -1,0 +1,15 @@
+"""Door, passed through: the very objects of `multiprocessing.dummy.connection`."""
+
+from multiprocessing.dummy.connection import Client, Listener, Pipe
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+
+__all__ = [
+    "Client",
+    "Listener",
+    "Pipe",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = passthrough.names_of("multiprocessing.dummy.connection", __name__)

@@ -1,0 +1,13 @@
+"""Door, passed through: the very objects of `multiprocessing.heap`."""
+
+from multiprocessing.heap import BufferWrapper
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+
+__all__ = [
+    "BufferWrapper",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = passthrough.names_of("multiprocessing.heap", __name__)

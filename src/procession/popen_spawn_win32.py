@@ -1,0 +1,13 @@
+"""Door, passed through: the very objects of `multiprocessing.popen_spawn_win32`."""
+
+from multiprocessing.popen_spawn_win32 import Popen
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+
+__all__ = [
+    "Popen",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = passthrough.names_of("multiprocessing.popen_spawn_win32", __name__)

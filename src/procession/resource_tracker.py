@@ -1,0 +1,15 @@
+"""Door, passed through: the very objects of `multiprocessing.resource_tracker`."""
+
+from multiprocessing.resource_tracker import ensure_running, register, unregister
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+
+__all__ = [
+    "ensure_running",
+    "register",
+    "unregister",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = passthrough.names_of("multiprocessing.resource_tracker", __name__)

@@ -1,0 +1,25 @@
+"""Door, passed through: the very objects of `multiprocessing.sharedctypes`."""
+
+from multiprocessing.sharedctypes import (
+    Array,
+    RawArray,
+    RawValue,
+    Value,
+    copy,
+    synchronized,
+)
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+
+__all__ = [
+    "Array",
+    "RawArray",
+    "RawValue",
+    "Value",
+    "copy",
+    "synchronized",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = passthrough.names_of("multiprocessing.sharedctypes", __name__)
