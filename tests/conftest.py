@@ -1,0 +1,83 @@
+"""What every test gets: a check that it left nothing behind, contexts, fresh interpreters."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from textwrap import dedent
+from typing import Protocol
+
+import pytest
+
+from tests.leaks import end_left_processes, left_behind, take_inventory
+from tests.programs import Outcome, run_program
+
+with suppress(ImportError):
+    import numpy as _  # noqa: F401  its pool of native threads starts now, not within some test
+
+START_METHODS = multiprocessing.get_all_start_methods()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail the test that leaves a process, shared memory, a descriptor or a thread behind."""
+    before = take_inventory()
+    yield
+    left = left_behind(before)
+    if left:
+        end_left_processes(before)
+        pytest.fail("left behind by this test:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(params=START_METHODS)
+def context(request: pytest.FixtureRequest) -> BaseContext:
+    """Procession's context of each start method of this system in turn."""
+    procession = importlib.import_module("procession")
+    chosen = procession.get_context(request.param)
+    assert isinstance(chosen, BaseContext)
+    return chosen
+
+
+class RunScript(Protocol):
+    """The type of the ``run_script`` fixture."""
+
+    def __call__(
+        self,
+        source: str,
+        *arguments: str,
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Outcome:
+        """Write ``source`` into a file and run it; see tests.programs.run_program."""
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> RunScript:
+    """Run a program, given as text, from a file of its own in a fresh interpreter."""
+
+    def run(
+        source: str,
+        *arguments: str,
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Outcome:
+        script = tmp_path / "script.py"
+        script.write_text(dedent(source))
+        return run_program(
+            [str(script), *arguments],
+            cwd=tmp_path,
+            timeout=timeout,
+            env=env,
+            stdin=stdin,
+            check=check,
+        )
+
+    return run
