@@ -8,12 +8,8 @@ A message says what happened, to which object, with which value, and what to do 
 from __future__ import annotations
 
 import signal
-from multiprocessing import (
-    AuthenticationError,
-    BufferTooShort,
-    ProcessError,
-    TimeoutError,
-)
+from multiprocessing import AuthenticationError, BufferTooShort, ProcessError
+from multiprocessing import TimeoutError as TimeoutError  # noqa: A004, PLC0414  # its name there
 from queue import Empty, Full
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,7 +67,7 @@ class Attempt(NamedTuple):
         return f"pid {self.pid} was killed by {_signal_name(-self.exitcode)}"
 
 
-class WorkerDied(ProcessError):
+class WorkerDied(ProcessError):  # noqa: N818  # it names an event, and the event is the error
     """A task took its worker down with it, at each attempt that it was given.
 
     ``task`` is a shortened description of the call, ``index`` its place in the

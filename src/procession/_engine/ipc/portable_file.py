@@ -49,10 +49,12 @@ if sys.platform == "win32":
         while True:
             os.lseek(descriptor, _LOCK_OFFSET, os.SEEK_SET)
             try:
-                return msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EDEADLK):
                     raise
+            else:
+                return
             time.sleep(_RETRY_SECONDS)
 
     def _unlock_file(descriptor: int) -> None:
@@ -76,10 +78,12 @@ else:
     def _lock_file(descriptor: int) -> None:
         while True:
             try:
-                return fcntl.lockf(descriptor, fcntl.LOCK_EX, 1)
+                fcntl.lockf(descriptor, fcntl.LOCK_EX, 1)
             except OSError as error:
                 if error.errno != errno.EDEADLK:
                     raise
+            else:
+                return
             time.sleep(_RETRY_SECONDS)
 
     def _unlock_file(descriptor: int) -> None:
@@ -127,7 +131,7 @@ def _guard_of(descriptor: int) -> _Guard:
 
 def _renew_locks() -> None:
     """After a fork: the threads that may have held these locks do not exist here."""
-    global _guards_mutex
+    global _guards_mutex  # noqa: PLW0603  # a lock of the module can be renewed in no other way
     _guards_mutex = threading.Lock()
     for guard in list(_guards.values()):
         guard.mutex = threading.Lock()

@@ -10,6 +10,7 @@ nothing, shuts it under the lock, and waits again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -85,18 +86,14 @@ else:
 
         def open(self) -> None:
             """Let everyone through until it is shut."""
-            try:
+            with contextlib.suppress(BlockingIOError):  # full, so it is open already
                 os.write(self._writer, b"\0")
-            except BlockingIOError:  # full, so it is open already
-                pass
 
         def shut(self) -> None:
             """Let nobody through until it is opened."""
-            try:
+            with contextlib.suppress(BlockingIOError):  # empty, so it is shut already
                 while len(os.read(self._reader, 4096)) == 4096:
                     pass
-            except BlockingIOError:  # empty, so it is shut already
-                pass
 
         def wait(self, timeout: float | None) -> bool:
             """Wait, at most ``timeout`` seconds, until it is open; says whether it may be."""

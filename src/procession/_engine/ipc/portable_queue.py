@@ -61,15 +61,15 @@ class _LogQueue(QueueEnds):
         self._attach(bound, MessageLog(bound, counts_tasks=counts_tasks))
 
     def _attach(self, maxsize: int, log: MessageLog) -> None:
-        self.maxsize = maxsize
+        self._bound = maxsize
         self._log = log
         self._closed = False
-        self._ends_closed = set()
+        self.ends_closed = set()
 
     def __getstate__(self) -> tuple[Any, ...]:
         """All that another process needs to attach to this queue."""
         self._check_closed()
-        return (self.maxsize, self._log)
+        return (self._bound, self._log)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Attach to the queue of another process."""
@@ -81,6 +81,11 @@ class _LogQueue(QueueEnds):
         return (
             f"<{kind} {'closed' if self._closed else f'maxsize={self.maxsize}'} at {id(self):#x}>"
         )
+
+    @property
+    def maxsize(self) -> int:
+        """The bound; 0 for none."""
+        return self._bound
 
     @property
     def closed(self) -> bool:
@@ -150,14 +155,14 @@ class _LogQueue(QueueEnds):
         self._check_closed()
 
 
-class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):
+class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ignore[misc]  # own state
     """A queue for many producers and many consumers, first in, first out.
 
     ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
     compatibility: the queue needs nothing of a context.
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize)
 
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -254,10 +259,10 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):
         return self._log.header().full
 
 
-class JoinableQueue(Queue, StandardJoinableQueue):
+class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own state
     """A Queue that counts the tasks put into it and not yet reported as done."""
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize, counts_tasks=True)
 
     def task_done(self) -> None:
@@ -277,10 +282,10 @@ class JoinableQueue(Queue, StandardJoinableQueue):
         return True
 
 
-class SimpleQueue(_LogQueue, StandardSimpleQueue):
+class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
     """An unbounded queue with put, get and empty."""
 
-    def __init__(self, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open()
 
     def put(self, obj: Any) -> None:

@@ -20,7 +20,7 @@ __all__ = ["FreeLock", "QueueEnds"]
 
 
 class _Queue(Protocol):
-    _ends_closed: set[str]
+    ends_closed: set[str]
 
     def put(self, obj: Any) -> None: ...
     def get(self) -> Any: ...
@@ -34,7 +34,7 @@ class _Queue(Protocol):
 class FreeLock:
     """A lock that nobody ever holds."""
 
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # noqa: ARG002
         """Succeeds at once."""
         return True
 
@@ -65,7 +65,7 @@ class _End:
     @property
     def closed(self) -> bool:
         """Whether this end, or the queue, was closed in this process."""
-        return self._queue.closed or self._name in self._queue._ends_closed
+        return self._queue.closed or self._name in self._queue.ends_closed
 
     def fileno(self) -> int:
         """A descriptor that is readable while the queue has messages."""
@@ -74,8 +74,8 @@ class _End:
 
     def close(self) -> None:
         """Close this end in this process."""
-        self._queue._ends_closed.add(self._name)
-        if len(self._queue._ends_closed) == 2:
+        self._queue.ends_closed.add(self._name)
+        if len(self._queue.ends_closed) == 2:
             self._queue.close()
 
     def _check_closed(self) -> None:
@@ -125,7 +125,7 @@ class _WriteEnd(_End):
 class QueueEnds:
     """Mixed into the queue classes: the attributes that others read."""
 
-    _ends_closed: set[str]
+    ends_closed: set[str]
     _rlock = FreeLock()
     _wlock = FreeLock()
 

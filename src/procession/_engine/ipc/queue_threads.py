@@ -6,16 +6,22 @@ and none whose work could be thrown away.
 
 from __future__ import annotations
 
-from multiprocessing.synchronize import SEM_VALUE_MAX
+from typing import TYPE_CHECKING, Final
 
 __all__ = ["NoFeederThread"]
+
+_LARGEST_BOUND: Final = 2**31 - 1
 
 
 class NoFeederThread:
     """Mixed into Queue and JoinableQueue."""
 
-    maxsize: int
-    closed: bool
+    if TYPE_CHECKING:  # what the queue has of its own
+
+        @property
+        def closed(self) -> bool: ...
+        @property
+        def maxsize(self) -> int: ...
 
     def join_thread(self) -> None:
         """Returns at once: all that was put is in the queue.  Allowed after ``close`` only."""
@@ -30,5 +36,5 @@ class NoFeederThread:
 
     @property
     def _maxsize(self) -> int:
-        """The bound, or the largest that the standard library knows."""
-        return self.maxsize if self.maxsize > 0 else SEM_VALUE_MAX
+        """The bound, or a large number for an unbounded queue, as the standard class has it."""
+        return self.maxsize if self.maxsize > 0 else _LARGEST_BOUND

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from procession._engine import config
+from procession._engine.ipc.waiting import wait
 
 __all__ = [
     "EOF_DESPITE_INHERITED_ENDS",
@@ -30,7 +31,8 @@ def _choose() -> config.TransportName:
     if forced == "portable":
         return "portable"
     try:
-        from procession._engine import native  # noqa: F401  # whether it loads is the question
+        # Whether it loads is the question.
+        from procession._engine import native  # noqa: F401, PLC0415
     except ImportError:
         if forced == "native":
             raise
@@ -53,5 +55,3 @@ if TYPE_CHECKING or NAME == "native":
 else:
     from procession._engine.ipc.portable_connection import Connection, Pipe
     from procession._engine.ipc.portable_queue import JoinableQueue, Queue, SimpleQueue
-
-from procession._engine.ipc.waiting import wait

@@ -48,7 +48,8 @@ def _wait_with_queues(objects: list[Any], timeout: float | None) -> list[Any]:
 
 
 def _waitable(entry: Any) -> Any:
-    return entry._waitable() if hasattr(entry, "_waitable") else entry
+    # Not public, since programs wait for queues themselves.
+    return entry._waitable() if hasattr(entry, "_waitable") else entry  # noqa: SLF001
 
 
 def _is_ready(entry: Any) -> bool:

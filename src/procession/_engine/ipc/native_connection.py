@@ -1,0 +1,106 @@
+"""Connection and Pipe over the native core.
+
+The native channel comes first among the bases, so ``send``, ``recv`` and their kin cost nothing
+extra; what stands here is how an end is handed to other processes, and the names that
+programs and the standard library's own helpers (authentication, ``Listener``) read.
+
+An end is up to three descriptors: the memory with the messages, and two pipe ends that ring the
+bell and tell when the other side is gone.  Whoever holds a copy of them holds the end
+open, wanted or not; ``inheritance`` says what is done about copies that a fork made by chance.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing.connection
+import os
+from typing import TYPE_CHECKING, Any
+
+from procession._engine import native
+from procession._engine.ipc import inheritance
+from procession._engine.wire.descriptors import ABSENT, SharedDescriptors, share
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Connection", "Pipe"]
+
+
+class Connection(native.Channel, multiprocessing.connection.Connection):
+    """One end of a pipe; made by ``Pipe``."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the end travel to another process; it stays open here as well."""
+        return _attach, (type(self), share(self.descriptors()), self.end)
+
+    def __repr__(self) -> str:
+        """Class, directions, descriptor."""
+        kind = f"{type(self).__module__}.{type(self).__qualname__}"
+        if self.closed:
+            return f"<{kind} closed at {id(self):#x}>"
+        directions = [
+            name
+            for name, able in (("readable", self.readable), ("writable", self.writable))
+            if able
+        ]
+        return f"<{kind} {'+'.join(directions)} fileno={self.fileno()} at {id(self):#x}>"
+
+    def __del__(self) -> None:
+        """Nothing: the native channel closes itself, and the standard __del__ must not."""
+
+    # What the standard class keeps in private attributes, for those who read them there.
+
+    @property
+    def _handle(self) -> int | None:
+        return None if self.closed else self.fileno()
+
+    @property
+    def _readable(self) -> bool:
+        return self.readable
+
+    @property
+    def _writable(self) -> bool:
+        return self.writable
+
+    def _close(self) -> None:
+        self.close()
+
+    def _poll(self, timeout: float | None) -> bool:
+        return self.poll(timeout)
+
+    def _send_bytes(self, buf: Buffer) -> None:
+        self.send_bytes(buf)
+
+    def _recv_bytes(self, maxsize: int | None = None) -> io.BytesIO:
+        received = io.BytesIO()
+        received.write(self.recv_bytes(maxsize))
+        return received
+
+
+def _attach(kind: type[Connection], handed_over: SharedDescriptors, end: int) -> Connection:
+    memory, incoming, outgoing = handed_over.take()
+    connection = kind.attach((memory, incoming, outgoing), end)
+    inheritance.register(connection)
+    return connection  # type: ignore[return-value]  # attach makes the class that it is called on
+
+
+def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  # its name there
+    """Two connected connections; both can send and receive if ``duplex``.
+
+    Otherwise the first can only receive and the second only send.  Raises OSError when
+    descriptors or memory run out.
+    """
+    first, second = native.Channel.pair(duplex)
+    return _own(first), _own(second)
+
+
+def _own(channel: native.Channel) -> Connection:
+    """A Connection in place of a bare channel, which is closed."""
+    memory, incoming, outgoing = (
+        descriptor if descriptor == ABSENT else os.dup(descriptor)
+        for descriptor in channel.descriptors()
+    )
+    connection = Connection.attach((memory, incoming, outgoing), channel.end)
+    channel.close()
+    inheritance.register(connection)
+    return connection  # type: ignore[return-value]  # attach makes the class that it is called on

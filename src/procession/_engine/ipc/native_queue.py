@@ -1,0 +1,99 @@
+"""Queue, JoinableQueue and SimpleQueue over the native core.
+
+The native type comes first among the bases, so ``put``, ``get`` and their kin are found there and
+cost nothing extra; what stands here is everything around them: how a queue is
+handed to other processes, asyncio, and the names that programs know from the standard library.
+
+A queue is two descriptors (memory and doorbell).  Under fork they are inherited; otherwise
+``wire.descriptors`` hands them over when the queue is pickled, in whichever way it travels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from procession._engine import native
+from procession._engine.ipc.asynchronous import AsyncMethods
+from procession._engine.ipc.queue_ends import QueueEnds
+from procession._engine.ipc.queue_threads import NoFeederThread
+from procession._engine.ipc.standard_queues import (
+    StandardJoinableQueue,
+    StandardQueue,
+    StandardSimpleQueue,
+)
+from procession._engine.wire.descriptors import SharedDescriptors, share
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
+
+
+class _Handover:
+    """How a native queue travels in a pickle, and what it says of itself."""
+
+    if TYPE_CHECKING:  # what the native queue has of its own
+
+        def descriptors(self) -> tuple[int, int]: ...
+
+        @property
+        def closed(self) -> bool: ...
+        @property
+        def maxsize(self) -> int: ...
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """All that another process needs to attach to this queue."""
+        return (share(self.descriptors()),)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Attach to the queue of another process; OSError when it is not one of ours."""
+        handed_over: SharedDescriptors = state[0]
+        memory, doorbell = handed_over.take()
+        native.Queue.__init__(self, descriptors=(memory, doorbell))  # type: ignore[arg-type]
+        self.ends_closed: set[str] = set()
+
+    def __repr__(self) -> str:
+        """Class and bound, or that it is closed."""
+        kind = f"{type(self).__module__}.{type(self).__qualname__}"
+        state = "closed" if self.closed else f"maxsize={self.maxsize}"
+        return f"<{kind} {state} at {id(self):#x}>"
+
+    @property
+    def _closed(self) -> bool:
+        return self.closed
+
+
+class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, StandardQueue):  # type: ignore[misc]  # the native methods take the place of the standard ones
+    """A queue for many producers and many consumers, first in, first out.
+
+    ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
+    compatibility: the queue needs nothing of a context.
+    """
+
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
+        native.Queue.__init__(self, max(0, maxsize))
+        self.ends_closed = set()
+
+
+class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # as above
+    """A Queue that counts the tasks put into it and not yet reported as done."""
+
+
+class SimpleQueue(native.Queue, _Handover, QueueEnds, StandardSimpleQueue):  # type: ignore[misc]  # as above
+    """An unbounded queue with put, get and empty."""
+
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
+        native.Queue.__init__(self)
+        self.ends_closed = set()
+
+    def close(self) -> None:
+        """Close the queue in this process; using it afterwards raises OSError."""
+        super().close()
+        # The native methods raise ValueError, which is right for Queue; the standard SimpleQueue
+        # raises OSError, and programs catch that.  Hiding the methods costs open queues nothing.
+        for name in ("put", "get", "empty"):
+            self.__dict__[name] = _refuse_closed
+
+
+def _refuse_closed(*_arguments: object, **_options: object) -> NoReturn:
+    raise OSError("handle is closed")
