@@ -79,7 +79,7 @@ sanitize: $(VENV)/.group-build ## the core's tests under ASan and UBSan, then un
 COMMA := ,
 # $(call core_tests,build folder,options of the build,options of the run)
 define core_tests
-sh -e -c 'mkdir -p $(BUILD); \
+sh -e -c 'mkdir -p $(1); \
   test -f $(1)/build.ninja || $(LOCKED) $(MESON) setup $(1) -Dcore_only=true $(2) >/dev/null; \
   $(LOCKED) $(MESON) compile -C $(1) >$(1)/compile.log 2>&1 || { cat $(1)/compile.log; exit 1; }; \
   $(MESON) test -C $(1) --no-rebuild --print-errorlogs $(3)'
@@ -88,6 +88,7 @@ endef
 lint: $(VENV)/.group-lint layers ## ruff, import layers, and our own checks of the C sources
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python tools/check_python.py
 	@$(BIN)/python tools/check_c.py
 
 layers: $(VENV)/.group-lint
