@@ -9,23 +9,23 @@ from procession._engine import passthrough
 from procession._engine.context import _default_context as _context
 
 if TYPE_CHECKING:
-    from procession import connection as connection
-    from procession import context as context
-    from procession import dummy as dummy
-    from procession import forkserver as forkserver
-    from procession import heap as heap
-    from procession import managers as managers
-    from procession import pool as pool
-    from procession import process as process
-    from procession import queues as queues
-    from procession import reduction as reduction
-    from procession import resource_sharer as resource_sharer
-    from procession import resource_tracker as resource_tracker
-    from procession import shared_memory as shared_memory
-    from procession import sharedctypes as sharedctypes
-    from procession import spawn as spawn
-    from procession import synchronize as synchronize
-    from procession import util as util
+    from . import connection as connection
+    from . import context as context
+    from . import dummy as dummy
+    from . import forkserver as forkserver
+    from . import heap as heap
+    from . import managers as managers
+    from . import pool as pool
+    from . import process as process
+    from . import queues as queues
+    from . import reduction as reduction
+    from . import resource_sharer as resource_sharer
+    from . import resource_tracker as resource_tracker
+    from . import shared_memory as shared_memory
+    from . import sharedctypes as sharedctypes
+    from . import spawn as spawn
+    from . import synchronize as synchronize
+    from . import util as util
 else:
     __getattr__ = passthrough.submodules_of(
         __name__,

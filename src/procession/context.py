@@ -6,7 +6,7 @@ from multiprocessing.context import (
     AuthenticationError,
     BufferTooShort,
     ProcessError,
-    TimeoutError,
+    TimeoutError,  # noqa: A004  # the name of the standard library
     assert_spawning,
     get_spawning_popen,
     set_spawning_popen,

@@ -1,6 +1,6 @@
 """Door, passed through: the very objects of `multiprocessing.popen_spawn_win32`."""
 
-from multiprocessing.popen_spawn_win32 import Popen
+from multiprocessing.popen_spawn_win32 import Popen  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING
 
 from procession._engine import passthrough

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 from procession._engine import passthrough
 
 __all__ = [
+    "SUBDEBUG",
+    "SUBWARNING",
     "Finalize",
     "ForkAwareLocal",
     "ForkAwareThreadLock",
-    "SUBDEBUG",
-    "SUBWARNING",
     "close_all_fds_except",
     "debug",
     "get_logger",

@@ -8,6 +8,8 @@ default context.  ``procession.set_start_method`` sets it there, and ours follow
 (docs/differences.md says why).
 """
 
+# ruff: noqa: N802  # the factories have the names of what they make
+
 from __future__ import annotations
 
 import multiprocessing
@@ -15,6 +17,7 @@ import sys
 from multiprocessing import context as std
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.ipc import transport
 from procession._engine.process.process import Process, SpawnProcess
 
 if sys.platform != "win32":
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
 
-STANDARD: Any = std._default_context
+STANDARD: Any = std._default_context  # noqa: SLF001
 """Where the program's start method is kept."""
 
 __all__ = ["BaseContext", "DefaultContext", "SpawnContext", "_default_context"]
@@ -37,28 +40,22 @@ class BaseContext(std.BaseContext):
 
     __module__ = "procession.context"
 
-    def Queue(self, maxsize: int = 0) -> Any:
-        """Return a queue that holds at most ``maxsize`` messages (0: no limit)."""
-        from procession._engine.ipc import transport
+    # Locks, Value, Array and Manager are the standard library's, made with this context.
 
+    def Queue(self, maxsize: int = 0) -> transport.Queue:
+        """Return a queue that holds at most ``maxsize`` messages (0: no limit)."""
         return transport.Queue(maxsize, ctx=self.get_context())
 
-    def JoinableQueue(self, maxsize: int = 0) -> Any:
+    def JoinableQueue(self, maxsize: int = 0) -> transport.JoinableQueue:
         """Return a queue with ``task_done()`` and ``join()``."""
-        from procession._engine.ipc import transport
-
         return transport.JoinableQueue(maxsize, ctx=self.get_context())
 
-    def SimpleQueue(self) -> Any:
+    def SimpleQueue(self) -> transport.SimpleQueue:
         """Return a queue with ``put``, ``get``, ``empty`` and ``close`` only."""
-        from procession._engine.ipc import transport
-
         return transport.SimpleQueue(ctx=self.get_context())
 
-    def Pipe(self, duplex: bool = True) -> Any:
+    def Pipe(self, duplex: bool = True) -> tuple[transport.Connection, transport.Connection]:
         """Return two connected connections; with ``duplex=False`` (receiver, sender)."""
-        from procession._engine.ipc import transport
-
         return transport.Pipe(duplex)
 
     def Pool(
@@ -95,7 +92,7 @@ class BaseContext(std.BaseContext):
             raise ValueError(
                 f"cannot find context for {method!r}: the start methods here are {known}"
             ) from None
-        context._check_available()
+        context._check_available()  # noqa: SLF001
         return context
 
 
@@ -118,11 +115,11 @@ class DefaultContext(BaseContext, std.DefaultContext):
     @property
     def _actual_context(self) -> Any:
         """The standard library's choice; programs look here to save and restore it."""
-        return STANDARD._actual_context
+        return STANDARD._actual_context  # noqa: SLF001
 
     @_actual_context.setter
     def _actual_context(self, context: Any) -> None:
-        STANDARD._actual_context = context
+        STANDARD._actual_context = context  # noqa: SLF001
 
     def get_context(self, method: str | None = None) -> Any:
         """Return the context of a start method; without one, of the program's."""

@@ -28,6 +28,16 @@ def _close_all(fds: tuple[int, ...]) -> None:
         os.close(fd)
 
 
+def file_identity(fd: int) -> tuple[int, int]:
+    """Tell which open file a descriptor means.  Raises OSError where it means none.
+
+    A program may close descriptors that it does not know, and open others under their numbers.
+    Who keeps a descriptor for long compares before it writes, reads or closes.
+    """
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
 def at_fork(
     *,
     before: Callable[[], object],

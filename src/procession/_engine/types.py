@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 StartMethod = Literal["fork", "spawn", "forkserver"]
 """How a child process comes to be."""
@@ -20,16 +20,3 @@ class HasFileno(Protocol):
 
 Waitable = int | HasFileno
 """What ``connection.wait`` takes: a connection, a queue, a socket, a sentinel."""
-
-
-class ContextLike(Protocol):
-    """What the layers below the contexts may ask of a context that they are handed."""
-
-    Process: Callable[..., Any]
-
-    def get_start_method(self, allow_none: bool = False) -> str | None: ...
-    def Lock(self) -> Any: ...
-    def Semaphore(self, value: int = 1) -> Any: ...
-    def BoundedSemaphore(self, value: int = 1) -> Any: ...
-    def Condition(self, lock: Any = None) -> Any: ...
-    def SimpleQueue(self) -> Any: ...

@@ -12,8 +12,9 @@ import os
 from multiprocessing.reduction import DupFd
 from typing import TYPE_CHECKING, Any
 
-from procession._engine.process import report
+from procession._engine.ipc.inheritance import weaken_unreachable
 from procession._engine.process.lifeline import end_with
+from procession._engine.process.report import ReportFile, watch_arrival, watch_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +28,13 @@ class Luggage:
     when the process itself cannot be unpickled.
     """
 
-    def __init__(self, report_fd: int, lifeline_fd: int, on_arrival: Callable[[], None]) -> None:
+    def __init__(
+        self, report_fd: int, lifeline_fd: int, end_watch: Callable[[], None] | None = None
+    ) -> None:
         self.report_fd = report_fd
         self.lifeline_fd = lifeline_fd
-        self.on_arrival = on_arrival
+        self.end_watch = end_watch
+        """Ends the watch over the unpickling; None in a forked child, where there is none."""
 
     def __reduce__(self) -> tuple[Callable[..., Luggage], tuple[Any, Any]]:
         return _unpack, (DupFd(self.report_fd), DupFd(self.lifeline_fd))
@@ -41,7 +45,7 @@ def _unpack(report_handle: Any, lifeline_handle: Any) -> Luggage:
     report_fd, lifeline_fd = report_handle.detach(), lifeline_handle.detach()
     for fd in (report_fd, lifeline_fd):
         os.set_inheritable(fd, False)
-    return Luggage(report_fd, lifeline_fd, report.watch_arrival(report_fd))
+    return Luggage(report_fd, lifeline_fd, watch_arrival(ReportFile(report_fd)))
 
 
 def _arrive(luggage: Luggage, process: BaseProcess) -> Departure:
@@ -67,7 +71,10 @@ class Departure:
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """In the child: do our part, then run the process.  Returns the exit code."""
         luggage = self.luggage
-        luggage.on_arrival()
+        if luggage.end_watch is None:
+            weaken_unreachable(self.process)
+        else:
+            luggage.end_watch()
         if parent_sentinel is not None:
             # Siblings may hold copies of the launcher's pipe; nobody else holds the lifeline.
             os.close(parent_sentinel)
@@ -75,6 +82,6 @@ class Departure:
             end_with(luggage.lifeline_fd)
             if getattr(self.process, "may_have_children", False):
                 self.process.allow_children()  # type: ignore[attr-defined]
-        report.watch_run(self.process, luggage.report_fd)
-        bootstrap: Callable[[int], int] = self.process._bootstrap  # type: ignore[attr-defined]
+        watch_run(self.process, ReportFile(luggage.report_fd))
+        bootstrap: Callable[[int], int] = self.process._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001
         return bootstrap(luggage.lifeline_fd)

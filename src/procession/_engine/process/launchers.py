@@ -1,4 +1,4 @@
-"""How a process is launched under each start method: the standard library's launchers, followed closer.
+"""How a process is launched under each start method, and followed to its end.
 
 A launcher (``Popen``) starts the child, waits for it and signals it.  We subclass them to
 
@@ -41,11 +41,12 @@ class Launcher(_Base):
     _exact_sentinel = False
 
     def __init__(self, process_obj: BaseProcess) -> None:
+        self._parent_pid = os.getpid()
         self._collecting = threading.Lock()
         self._report = Report()
         lifeline_fd = LIFELINE.share()
         try:
-            luggage = Luggage(self._report.fd, lifeline_fd, _nothing_to_stop)
+            luggage = Luggage(self._report.fd, lifeline_fd)
             super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
         except BaseException:
             self._report.close()
@@ -60,6 +61,8 @@ class Launcher(_Base):
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
         """Return the exit code, or None while the child runs; ``flag=0`` waits for it."""
+        if os.getpid() != self._parent_pid:
+            return self.returncode  # a fork's copy of the object: not its child
         with self._collecting:
             code = self._poll(flag)
             if code is not None:
@@ -102,10 +105,6 @@ class Launcher(_Base):
         finally:
             os.close(pidfd)
         self._exact_sentinel = True
-
-
-def _nothing_to_stop() -> None:
-    """A forked child arrives as soon as it is there."""
 
 
 LAUNCHERS: dict[str, Callable[[Any], Any]] = {}

@@ -22,7 +22,7 @@ import sys
 import threading
 from multiprocessing import connection
 
-from procession._engine.lifecycle import at_fork
+from procession._engine.lifecycle import at_fork, file_identity
 
 if sys.platform != "win32":
     import fcntl
@@ -51,13 +51,13 @@ class Lifeline:
             if self._ends is None or not self._is_ours(self._ends[1]):
                 # A program that closed all descriptors took ours along: begin anew.
                 self._ends = os.pipe()
-                self._identity = _identity(self._ends[1])
+                self._identity = file_identity(self._ends[1])
             return os.dup(self._ends[0])
 
     def _is_ours(self, fd: int) -> bool:
         """Whether the number still means our pipe, and not a file opened since."""
         try:
-            return _identity(fd) == self._identity
+            return file_identity(fd) == self._identity
         except OSError:
             return False
 
@@ -73,11 +73,6 @@ class Lifeline:
         for fd in ends or ():
             if self._is_ours(fd):
                 os.close(fd)
-
-
-def _identity(fd: int) -> tuple[int, int]:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
 
 
 def end_with(parent_sentinel: int) -> None:

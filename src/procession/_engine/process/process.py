@@ -1,4 +1,4 @@
-"""Process: the standard library's object, whose rules hold under ``python -O`` and whose errors help.
+"""Process: the standard library's object; its rules hold under ``python -O``, its errors help.
 
 Current process, parent and children are the standard library's own registry, so
 ``multiprocessing.active_children()`` knows our processes, and tools that replace
@@ -13,34 +13,38 @@ import os
 import sys
 from multiprocessing import context as std
 from multiprocessing.process import BaseProcess, current_process
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from procession._engine.process.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from typing_extensions import Self
 
     from procession._engine.types import Target
 
+T = TypeVar("T")
 
-class RemoteException:
-    """``process.exception``: a plain attribute read, so a subclass may keep its own under that name.
 
-    (A property would refuse ``self.exception = ...``, which many programs write.)
+class Shadowable(Generic[T]):
+    """A property that an instance may shadow with an attribute of its own.
+
+    Many programs have a subclass of Process that writes ``self.exception = ...``; a
+    property would refuse the assignment.
     """
 
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self.__doc__ = read.__doc__
+
     @overload
-    def __get__(self, process: None, owner: type) -> RemoteException: ...
+    def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, process: BaseProcess, owner: type) -> BaseException | None: ...
-    def __get__(
-        self, process: BaseProcess | None, owner: type
-    ) -> RemoteException | BaseException | None:
-        if process is None:
-            return self
-        process._check_closed()  # type: ignore[attr-defined]
-        launcher = process._popen  # type: ignore[attr-defined]
-        return getattr(launcher, "exception", None)
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        """Read the value for an instance; the class gives this object."""
+        return self if instance is None else self._read(instance)
 
 
 class CheckedProcess(BaseProcess):
@@ -58,13 +62,6 @@ class CheckedProcess(BaseProcess):
     """Whether this process, although daemonic, may start processes (see docs/design/process.md).
 
     Set before ``start()``.  For workers of a pool: their children end when they end.
-    """
-
-    exception = RemoteException()
-    """The exception that ended the child, with the child's traceback as its ``__cause__``.
-
-    None before the end, after success, and where the child ended without an exception
-    (``sys.exit``, a signal).  A ``RemoteError`` where the exception itself does not pickle.
     """
 
     def __init__(
@@ -97,7 +94,7 @@ class CheckedProcess(BaseProcess):
         if self._parent_pid != os.getpid():
             raise AssertionError(self._foreign("started"))
         parent = current_process()
-        if parent._config.get("daemon"):  # type: ignore[attr-defined]
+        if parent._config.get("daemon"):  # type: ignore[attr-defined]  # noqa: SLF001
             raise AssertionError(
                 f"daemonic processes are not allowed to have children: {parent.name!r} is"
                 f" daemonic and cannot start {self.name!r}; make the outer one with daemon=False"
@@ -110,9 +107,7 @@ class CheckedProcess(BaseProcess):
         if self._parent_pid != os.getpid():
             raise AssertionError(self._foreign("joined"))
         if self._popen is None:
-            raise AssertionError(
-                f"can only join a started process: call start() on {self!r} first"
-            )
+            raise AssertionError(f"can only join a started process: call start() on {self!r} first")
         super().join(timeout)
 
     def is_alive(self) -> bool:
@@ -145,7 +140,8 @@ class CheckedProcess(BaseProcess):
     @name.setter
     def name(self, name: str) -> None:
         if not isinstance(name, str):
-            raise AssertionError(f"name must be a string, got {name!r}")
+            # The type that the standard library raises.
+            raise AssertionError(f"name must be a string, got {name!r}")  # noqa: TRY004
         self._name = name
 
     @property
@@ -166,6 +162,18 @@ class CheckedProcess(BaseProcess):
         self._stays_daemon = self.daemon
         self._config["daemon"] = False
 
+    @Shadowable
+    def exception(self) -> BaseException | None:
+        """The exception that ended the child, its traceback there as ``__cause__``.
+
+        None before the end, after success, and where the child ended without an exception
+        (``sys.exit``, a signal): look at ``exitcode``.  A ``RemoteError`` with the type's
+        name, text and traceback where the exception itself does not pickle.
+        """
+        self._check_closed()
+        failure: BaseException | None = getattr(self._popen, "exception", None)
+        return failure
+
     def _check_started(self, action: str) -> None:
         self._check_closed()
         if self._popen is None:
@@ -184,7 +192,7 @@ class Process(CheckedProcess, std.Process):
     __module__ = "procession.context"
 
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Any:
+    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
         return LAUNCHERS[multiprocessing.get_start_method()](process_obj)
 
 
@@ -194,7 +202,7 @@ class SpawnProcess(CheckedProcess, std.SpawnProcess):
     __module__ = "procession.context"
 
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Any:
+    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
         return LAUNCHERS["spawn"](process_obj)
 
 
@@ -206,7 +214,7 @@ if sys.platform != "win32":
         __module__ = "procession.context"
 
         @staticmethod
-        def _Popen(process_obj: BaseProcess) -> Any:
+        def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
             return LAUNCHERS["fork"](process_obj)
 
     class ForkServerProcess(CheckedProcess, std.ForkServerProcess):
@@ -215,5 +223,5 @@ if sys.platform != "win32":
         __module__ = "procession.context"
 
         @staticmethod
-        def _Popen(process_obj: BaseProcess) -> Any:
+        def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
             return LAUNCHERS["forkserver"](process_obj)

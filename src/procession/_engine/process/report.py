@@ -19,7 +19,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import RemoteError
-from procession._engine.lifecycle import close_with
+from procession._engine.lifecycle import close_with, file_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,21 +29,60 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<Q")
 
 
+class ReportFile:
+    """The file, as parent and child each know it.
+
+    The identity is taken when the descriptor is fresh.  A program that closes all descriptors
+    and opens its own under the same number must not find a report in its file.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._identity = file_identity(fd)
+
+    def write(self, error: BaseException) -> None:
+        """In the child: leave this exception for the parent.  Never raises."""
+        with contextlib.suppress(Exception):
+            payload = pickle.dumps(_describe(error))
+            if file_identity(self.fd) != self._identity:
+                return
+            with open(self.fd, "wb", buffering=0, closefd=False) as file:
+                file.seek(_HEADER.size)
+                rest = memoryview(payload)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                file.seek(0)
+                file.write(_HEADER.pack(len(payload)))
+
+    def read(self) -> BaseException | None:
+        """In the parent: what the child left.
+
+        None where it left nothing, or not all of it before it was killed.
+        """
+        with contextlib.suppress(OSError):
+            if file_identity(self.fd) == self._identity:
+                return _read(self.fd)
+        return None
+
+
 class Report:
     """The parent's end: an anonymous file, and what was read from it at the end."""
 
     def __init__(self) -> None:
-        self.fd = _anonymous_file()
+        fd = _anonymous_file()
         self.exception: BaseException | None = None
-        self._finalizer = close_with(self, self.fd)
+        self._finalizer = close_with(self, fd)
+        self._file = ReportFile(fd)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that the child gets."""
+        return self._file.fd
 
     def collect(self) -> None:
         """Read what the child left, and close the file.  Does nothing the second time."""
-        if not self._finalizer.still_active():
-            return
-        try:
-            self.exception = _read(self.fd)
-        finally:
+        if self._finalizer.still_active():
+            self.exception = self._file.read()
             self.close()
 
     def close(self) -> None:
@@ -58,38 +97,24 @@ def _anonymous_file() -> int:
         return os.dup(file.fileno())
 
 
-def write(fd: int, error: BaseException) -> None:
-    """In the child: leave this exception for the parent.  Never raises."""
-    with contextlib.suppress(Exception):
-        payload = pickle.dumps(_describe(error))
-        os.lseek(fd, _HEADER.size, os.SEEK_SET)
-        with open(fd, "wb", buffering=0, closefd=False) as file:
-            rest = memoryview(payload)
-            while rest:
-                rest = rest[file.write(rest) :]
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.write(fd, _HEADER.pack(len(payload)))
-
-
 def _describe(error: BaseException) -> tuple[str, str, str, bytes | None]:
     """(type name, text, traceback text, the exception pickled, if it can be)."""
     kind = type(error)
     lines = traceback.format_exception(kind, error, error.__traceback__)
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # noqa: BLE001  # the program's own code
         text = "<the exception's text cannot be had: its __str__ fails>"
     try:
         pickled: bytes | None = pickle.dumps(error)
-    except Exception:
+    except Exception:  # noqa: BLE001  # the program's own code
         pickled = None
     return f"{kind.__module__}.{kind.__qualname__}", text, "".join(lines), pickled
 
 
 def _read(fd: int) -> BaseException | None:
-    """What the child left, or None: nothing, or not all of it before it was killed."""
-    os.lseek(fd, 0, os.SEEK_SET)
     with open(fd, "rb", closefd=False) as file:
+        file.seek(0)
         header = file.read(_HEADER.size)
         if len(header) < _HEADER.size:
             return None
@@ -112,12 +137,12 @@ def _revive(pickled: bytes | None) -> BaseException | None:
         return None
     try:
         error = pickle.loads(pickled)
-    except Exception:
+    except Exception:  # noqa: BLE001  # the program's own code
         return None
     return error if isinstance(error, BaseException) else None
 
 
-def watch_run(process: BaseProcess, fd: int) -> None:
+def watch_run(process: BaseProcess, file: ReportFile) -> None:
     """In the child: have an exception that leaves ``process.run()`` reported.
 
     ``run`` is wrapped on the instance, as it may be overridden in any class, and only
@@ -135,13 +160,13 @@ def watch_run(process: BaseProcess, fd: int) -> None:
         except SystemExit:
             raise
         except BaseException as error:
-            write(fd, error)
+            file.write(error)
             raise
 
     state["run"] = run_and_report
 
 
-def watch_arrival(fd: int) -> Callable[[], None]:
+def watch_arrival(file: ReportFile) -> Callable[[], None]:
     """In the child: have an exception reported that keeps it from becoming the process.
 
     A target that cannot be unpickled ends the interpreter before ``run``.  Returns the
@@ -152,7 +177,7 @@ def watch_arrival(fd: int) -> Callable[[], None]:
     def report_and_pass_on(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        write(fd, error)
+        file.write(error)
         previous(kind, error, trace)
 
     def stop() -> None:
