@@ -1,0 +1,46 @@
+/* The blocks of a segment: size classes, free lists, pages got and given back.
+ *
+ * A free block keeps its pages while the segment has little of that (warm: stores into it run
+ * at memory speed, fresh pages cost ten times as much) and gives them back beyond (cold). The
+ * phase and generation in a block's state word are the truth; lists are rebuilt from them
+ * when the lock is found abandoned. A generation is never used twice, so that freeing twice
+ * or by a stale reference does nothing.
+ */
+#ifndef PSN_ARENA_H
+#define PSN_ARENA_H
+
+#include "segment.h"
+
+#define PSN_CHUNK_FIRST (UINT64_C(16) << 10)
+#define PSN_CHUNK_USUAL (UINT64_C(64) << 10)
+#define PSN_CHUNK_MAX (UINT64_C(16) << 20)
+
+psn_status psn_arena_lock(psn_segment *segment);
+void psn_arena_unlock(psn_segment *segment);
+
+/* Takes a block of at least `size` bytes. holder: a peer's slot + 1, or 0 for a chunk.
+ * *fresh: the block has no pages yet; get them and call psn_arena_ready, or psn_arena_free. */
+psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, uint32_t holder,
+                          psn_ref *ref, bool *fresh);
+void psn_arena_ready(psn_segment *segment, psn_ref ref);
+/* A chunk: taken and backed. */
+psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, psn_ref *ref);
+/* Does nothing when the reference is stale. */
+void psn_arena_free(psn_segment *segment, psn_ref ref);
+void psn_arena_free_locked(psn_segment *segment, psn_ref ref);
+/* Gives the pages of warm blocks back until at most `keep` bytes are left; how many. Locked. */
+uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep);
+
+static inline psn_block_phase psn_block_phase_of(uint64_t state) {
+    return (psn_block_phase)(state & 0xff);
+}
+static inline uint32_t psn_block_generation_of(uint64_t state) {
+    return (uint32_t)(state >> 32);
+}
+static inline uint64_t psn_block_state(uint32_t generation, psn_block_phase phase) {
+    return (uint64_t)generation << 32 | (uint64_t)phase;
+}
+/* Is it in use, under this very reference? */
+bool psn_arena_is_used(const psn_segment *segment, psn_ref ref);
+
+#endif

@@ -1,0 +1,20 @@
+/* Blocks in this process' hands: being filled for sending, or received and in use. */
+#ifndef PSN_HOLD_H
+#define PSN_HOLD_H
+
+#include "segment.h"
+
+struct psn_hold {
+    psn_segment *segment;
+    psn_ref ref;   /* 0: the bytes are in memory from malloc */
+    void *address;
+    bool is_private; /* after a fork the child's writes stay its own */
+    psn_hold *next, *previous; /* in segment->holds, under psn_process_lock */
+};
+
+/* In the child of a fork: from now on writes to the block are this process' alone. */
+void psn_hold_make_private(psn_hold *hold);
+/* Lets go of a block; the last to do so frees it. */
+void psn_block_release(psn_segment *segment, uint32_t holder, psn_ref ref);
+
+#endif

@@ -1,0 +1,150 @@
+/* Putting: write where nobody looks, commit with one store. */
+#include <string.h>
+
+#include "arena.h"
+#include "kill_point.h"
+#include "lane.h"
+#include "peer.h"
+
+/* A reader that lags behind by a chunk gets larger ones: fewer to allocate, map and give back. */
+static uint64_t next_chunk_size(const psn_lane *lane, uint64_t current) {
+    uint64_t backlog =
+        psn_load_relaxed64(&lane->bytes_in) - psn_load_relaxed64(&lane->bytes_out);
+    if (backlog < current || current < PSN_CHUNK_USUAL) {
+        return PSN_CHUNK_USUAL;
+    }
+    return current * 2 < PSN_CHUNK_MAX ? current * 2 : PSN_CHUNK_MAX;
+}
+
+static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t current) {
+    psn_lane *lane = handle->shared;
+    if (lane->put_spare != 0) {
+        const psn_block *spare = psn_segment_block(handle->segment, psn_ref_index(lane->put_spare));
+        if (psn_arena_is_used(handle->segment, lane->put_spare) && spare->capacity >= need) {
+            return PSN_OK;
+        }
+        psn_ref small = lane->put_spare;
+        lane->put_spare = 0;
+        psn_arena_free(handle->segment, small);
+    }
+    uint64_t size = next_chunk_size(lane, current);
+    psn_ref chunk;
+    psn_status status = psn_arena_take_chunk(handle->segment, size > need ? size : need, &chunk);
+    if (status == PSN_OK) {
+        psn_kill_point(PSN_KILL_PUT_CHUNK_TAKEN);
+        lane->put_spare = chunk;
+    }
+    return status;
+}
+
+/* Where a record of `length` bytes goes, in the current chunk or, behind a jump, in a new one. A
+ * chunk always keeps room for the jump. */
+static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_position *at) {
+    psn_lane *lane = handle->shared;
+    const psn_block *chunk = psn_segment_block(handle->segment, at->chunk);
+    uint64_t end = at->offset + length + sizeof(psn_record);
+    if (PSN_LIKELY(end <= chunk->capacity)) {
+        return PSN_OK;
+    }
+    psn_status status = take_spare(handle, length + sizeof(psn_record), chunk->capacity);
+    if (status != PSN_OK) {
+        return status;
+    }
+    void *base;
+    status = psn_segment_block_address(handle->segment, at->chunk, &base);
+    if (status != PSN_OK) {
+        return status;
+    }
+    psn_record *jump = (psn_record *)(void *)((char *)base + at->offset);
+    *jump = (psn_record){.size = PSN_RECORD_JUMP, .next = lane->put_spare};
+    uint32_t next = psn_ref_index(lane->put_spare);
+    psn_store_release32(&psn_segment_block(handle->segment, at->chunk)->next_chunk, next);
+    psn_kill_point(PSN_KILL_PUT_CHUNK_LINKED);
+    at->chunk = next;
+    at->offset = 0;
+    return PSN_OK;
+}
+
+/* The message's blocks become the lane's. Nobody but this process could free them, and reclaim
+ * waits for put_lock, so they may be without a holder until the commit. */
+static void hand_over_blocks(psn_lane_handle *handle, const psn_message *message, uint64_t seq) {
+    uint32_t holder = psn_load_relaxed32(&handle->segment->peer);
+    for (uint32_t i = 0; i < message->slice_count; i++) {
+        uint32_t index = psn_ref_index(message->slices[i].ref);
+        if (index == 0) {
+            continue; /* this one's bytes are part of the payload */
+        }
+        psn_block *block = psn_segment_block(handle->segment, index);
+        block->lane = handle->number;
+        psn_store_release64(&block->seq, seq);
+        psn_peer_unhold(handle->segment, holder, index);
+    }
+}
+
+static uint64_t weight(const psn_message *message, uint64_t length) {
+    for (uint32_t i = 0; i < message->slice_count; i++) {
+        length += message->slices[i].ref != 0 ? message->slices[i].length : 0;
+    }
+    return length;
+}
+
+static psn_status put_one(psn_lane_handle *handle, const psn_message *message) {
+    psn_lane *lane = handle->shared;
+    uint64_t word = psn_load_relaxed64(&lane->puts);
+    psn_position at = lane->put_at[psn_commit_slot(word)];
+    uint64_t length = psn_record_length(message->size, message->slice_count);
+    psn_status status = find_place(handle, length, &at);
+    void *base;
+    if (status == PSN_OK) {
+        status = psn_segment_block_address(handle->segment, at.chunk, &base);
+    }
+    if (PSN_UNLIKELY(status != PSN_OK)) {
+        return status;
+    }
+    char *to = (char *)base + at.offset;
+    *(psn_record *)(void *)to = (psn_record){
+        .size = message->size, .kind = message->kind, .slice_count = message->slice_count};
+    to += sizeof(psn_record);
+    if (message->slice_count > 0) {
+        memcpy(to, message->slices, message->slice_count * sizeof(psn_slice));
+        to += message->slice_count * sizeof(psn_slice);
+    }
+    if (message->size > 0) {
+        memcpy(to, message->data, message->size);
+    }
+    psn_kill_point(PSN_KILL_PUT_WRITTEN);
+    if (message->slice_count > 0) {
+        hand_over_blocks(handle, message, psn_commit_count(word));
+    }
+    at.offset += (uint32_t)length;
+    at.bytes += weight(message, length);
+    lane->put_at[psn_commit_slot(word) ^ 1U] = at;
+    psn_kill_point(PSN_KILL_PUT_POSITIONED);
+    /* publishes: record, position, blocks' seq -> acquired in psn_lane_take */
+    psn_store_release64(&lane->puts, psn_commit_next(word, 1));
+    psn_kill_point(PSN_KILL_PUT_COMMITTED);
+    psn_store_relaxed64(&lane->bytes_in, at.bytes);
+    if (PSN_UNLIKELY(psn_ref_index(lane->put_spare) == at.chunk)) {
+        lane->put_spare = 0;
+    }
+    return PSN_OK;
+}
+
+psn_status psn_lane_put(psn_lane_handle *handle, const psn_message *messages, size_t count,
+                        unsigned flags, size_t *done, uint64_t *first) {
+    psn_lane *lane = handle->shared;
+    *done = 0;
+    psn_status status = psn_lane_lock_put(handle, flags);
+    if (PSN_UNLIKELY(status != PSN_OK)) {
+        return status;
+    }
+    *first = psn_commit_count(psn_load_relaxed64(&lane->puts));
+    while (*done < count && status == PSN_OK) {
+        status = psn_lane_has_room(lane) ? put_one(handle, &messages[*done]) : PSN_FULL;
+        *done += status == PSN_OK;
+    }
+    psn_mutex_unlock(&lane->put_lock);
+    psn_kill_point(PSN_KILL_PUT_UNLOCKED);
+    psn_lane_publish_cpu(&lane->producer_cpu);
+    return status;
+}

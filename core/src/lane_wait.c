@@ -1,0 +1,113 @@
+/* Waiting for a message or for room: look, spin while it can pay, then sleep.
+ *
+ * A wake across processors costs tens of microseconds, a spin that sees the change a tenth of
+ * one. So a consumer spins, but only while the producer last ran on another processor (spinning
+ * on the processor that the producer needs is pure loss), for no longer than a wake would take,
+ * only as the first in line, and rarely once spins have been in vain.
+ */
+#include "arena.h"
+#include "lane.h"
+
+#define SPIN_NANOSECONDS UINT64_C(20000)
+#define SPIN_LOOKS_PER_CLOCK 8
+#define WASTED_LIMIT 8U
+#define WASTED_RETRY 64U
+#define IDLE_SLEEPS_BEFORE_TRIM 4U
+#define IDLE_WARM_BYTES (UINT64_C(1) << 20)
+
+static uint32_t cpu_count(void) {
+    static psn_atomic32 known; /* a hint: a later change of affinity only costs some spins */
+    uint32_t count = psn_load_relaxed32(&known);
+    if (count == 0) {
+        count = psn_os_cpu_count();
+        psn_store_relaxed32(&known, count);
+    }
+    return count;
+}
+
+static bool should_spin(psn_lane_handle *handle) {
+    uint32_t producer = psn_load_relaxed32(&handle->shared->producer_cpu);
+    if (producer == 0 || cpu_count() == 1 || producer == psn_os_cpu() + 1 ||
+        psn_event_has_sleepers(&handle->shared->has_message)) {
+        return false;
+    }
+    uint32_t wasted = psn_load_relaxed32(&handle->wasted_spins);
+    if (wasted < WASTED_LIMIT || wasted % WASTED_RETRY == 0) {
+        return true;
+    }
+    psn_store_relaxed32(&handle->wasted_spins, wasted + 1);
+    return false;
+}
+
+bool psn_lane_spin_for_message(psn_lane_handle *handle) {
+    const psn_lane *lane = handle->shared;
+    if (psn_lane_has_message(lane) || !should_spin(handle)) {
+        return psn_lane_has_message(lane);
+    }
+    uint64_t end = psn_now() + SPIN_NANOSECONDS;
+    do {
+        for (int look = 0; look < SPIN_LOOKS_PER_CLOCK; look++) {
+            if (psn_lane_has_message(lane)) {
+                psn_store_relaxed32(&handle->wasted_spins, 0);
+                return true;
+            }
+            psn_pause();
+        }
+    } while (psn_now() < end);
+    psn_store_relaxed32(&handle->wasted_spins, psn_load_relaxed32(&handle->wasted_spins) + 1);
+    return false;
+}
+
+/* Nothing has come for a while: what is kept warm for the next message is given back. */
+static void trim(psn_segment *segment) {
+    if (psn_arena_lock(segment) == PSN_OK) {
+        psn_arena_trim_locked(segment, IDLE_WARM_BYTES);
+        psn_arena_unlock(segment);
+    }
+}
+
+static psn_status sleep_until(psn_lane_handle *handle, psn_event *event,
+                              bool (*condition)(const psn_lane *), uint64_t deadline) {
+    psn_status status = PSN_OK;
+    uint32_t ticket = psn_event_register(event), sleeps = 0;
+    while (!condition(handle->shared)) {
+        uint64_t now = psn_now();
+        if (now >= deadline || status == PSN_INTERRUPTED) {
+            psn_event_leave(event, ticket);
+            return status == PSN_INTERRUPTED ? status : PSN_TIMEOUT;
+        }
+        uint64_t longest = now + PSN_LONGEST_SLEEP;
+        status = psn_event_sleep(event, ticket, deadline < longest ? deadline : longest);
+        if (psn_event_is_stale(event, ticket)) {
+            ticket = psn_event_register(event);
+        }
+        if (++sleeps == IDLE_SLEEPS_BEFORE_TRIM) {
+            trim(handle->segment);
+        }
+    }
+    psn_event_leave(event, ticket);
+    return PSN_OK;
+}
+
+psn_status psn_lane_wait_message(psn_lane_handle *handle, uint64_t deadline) {
+    if (psn_lane_spin_for_message(handle)) {
+        return PSN_OK;
+    }
+    return sleep_until(handle, &handle->shared->has_message, psn_lane_has_message, deadline);
+}
+
+psn_status psn_lane_wait_room(psn_lane_handle *handle, uint64_t deadline) {
+    if (psn_lane_has_room(handle->shared)) {
+        return PSN_OK;
+    }
+    return sleep_until(handle, &handle->shared->has_room, psn_lane_has_room, deadline);
+}
+
+static bool all_done(const psn_lane *lane) {
+    uint64_t done = psn_load_acquire64(&lane->done);
+    return psn_lane_put_count(lane) == done;
+}
+
+psn_status psn_lane_wait_all_done(psn_lane_handle *handle, uint64_t deadline) {
+    return sleep_until(handle, &handle->shared->all_done, all_done, deadline);
+}

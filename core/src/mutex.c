@@ -1,0 +1,60 @@
+/* Robust process-shared mutexes. */
+#include "mutex.h"
+
+#include <errno.h>
+
+#include "atomic.h"
+
+psn_status psn_mutex_init(psn_mutex *mutex) {
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+    if (error == 0) {
+        error = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+        if (error == 0) {
+            error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+        }
+        if (error == 0) {
+            error = pthread_mutex_init(&mutex->mutex, &attributes);
+        }
+        pthread_mutexattr_destroy(&attributes);
+    }
+    errno = error;
+    return error == 0 ? PSN_OK : PSN_SYSTEM;
+}
+
+static psn_status outcome(psn_mutex *mutex, int error, bool *abandoned) {
+    if (PSN_LIKELY(error == 0)) {
+        return PSN_OK;
+    }
+    if (error == EBUSY) {
+        return PSN_BUSY;
+    }
+    if (error == EOWNERDEAD) {
+        pthread_mutex_consistent(&mutex->mutex);
+        *abandoned = true;
+        return PSN_OK;
+    }
+    return psn_fail(PSN_CORRUPT, "a lock in shared memory reports error %d", error);
+}
+
+psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned) {
+    /* Critical sections take some hundred nanoseconds: a holder that runs is soon done. */
+    int error = pthread_mutex_trylock(&mutex->mutex);
+    for (int spin = 0; PSN_UNLIKELY(error == EBUSY) && spin < 20; spin++) {
+        psn_pause();
+        error = pthread_mutex_trylock(&mutex->mutex);
+    }
+    return outcome(mutex, error, abandoned);
+}
+
+psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned) {
+    psn_status status = psn_mutex_try_lock(mutex, abandoned);
+    if (PSN_LIKELY(status != PSN_BUSY)) {
+        return status;
+    }
+    return outcome(mutex, pthread_mutex_lock(&mutex->mutex), abandoned);
+}
+
+void psn_mutex_unlock(psn_mutex *mutex) {
+    pthread_mutex_unlock(&mutex->mutex);
+}

