@@ -21,11 +21,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from procession._engine.cli.progress_bar import ProgressBar
 from procession._engine.cli.source_measure import SourceMeasure, measure_source
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
 
 # Makes what shows the progress of the contender of this name.
 Watch = Callable[[str], ProgressBar]

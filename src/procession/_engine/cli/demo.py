@@ -14,7 +14,7 @@ import os
 from procession._engine.cli.stdlib_work import WorkOptions, show_work
 from procession._engine.cli.terminal import Terminal
 from procession._engine.cli.tour import show_tour
-from procession._engine.context import get_all_start_methods, get_context
+from procession._engine.context import _default_context as context
 
 NAME = "demo"
 SUMMARY = "the tour of the four objects, then real work with its times"
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="no colours on a terminal either")
     parser.add_argument(
         "--start-method",
-        choices=get_all_start_methods(),
+        choices=context.get_all_start_methods(),
         help="how processes are started (default: this system's default)",
     )
     parser.add_argument(
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         ended_well = show_tour(terminal, arguments.start_method)
     if arguments.only != "tour":
         options = WorkOptions(
-            start_method=arguments.start_method or get_context().get_start_method(),
+            start_method=arguments.start_method or str(context.get_start_method()),
             processes=arguments.processes or _usable_cpus(),
             limit_files=arguments.limit_files,
             rounds=arguments.rounds,

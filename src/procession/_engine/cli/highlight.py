@@ -10,9 +10,12 @@ from __future__ import annotations
 import io
 import keyword
 import tokenize
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from procession._engine.cli.terminal import Terminal
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from procession._engine.cli.terminal import Terminal
 
 # f-strings come as several tokens from 3.12 on; the numbers do not exist before.
 STRINGS = {tokenize.STRING} | {

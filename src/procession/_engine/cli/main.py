@@ -12,10 +12,12 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from procession._engine.cli import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Command(Protocol):
@@ -24,12 +26,10 @@ class Command(Protocol):
     NAME: str
     SUMMARY: str
 
-    @staticmethod
-    def configure(parser: argparse.ArgumentParser) -> None:
+    def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments of the command."""
 
-    @staticmethod
-    def run(arguments: argparse.Namespace) -> int:
+    def run(self, arguments: argparse.Namespace) -> int:
         """Do the work; return the exit code."""
 
 

@@ -7,9 +7,12 @@ comparisons and not a million lines.
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from typing import TYPE_CHECKING
 
-from procession._engine.cli.terminal import Terminal
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from procession._engine.cli.terminal import Terminal
 
 REDRAW_SECONDS = 0.05
 NARROWEST_BAR = 8

@@ -10,9 +10,11 @@ import ast
 import heapq
 import sysconfig
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LONGEST_KEPT = 5
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from procession._engine.cli.contest import Entry, run_contest, warm_up
 from procession._engine.cli.progress_bar import ProgressBar
@@ -18,8 +17,13 @@ from procession._engine.cli.source_measure import (
     summarise,
 )
 from procession._engine.cli.table import Column, print_table
-from procession._engine.cli.terminal import Terminal
-from procession._engine.context import get_context
+from procession._engine.context import _default_context as context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.context import BaseContext
+
+    from procession._engine.cli.terminal import Terminal
 
 WIDEST_BAR = 36
 NAME_WIDTH = 16
@@ -46,7 +50,7 @@ def show_work(terminal: Terminal, options: WorkOptions) -> bool:
     paths = standard_library_files()[: options.limit_files]
     contexts: dict[str, BaseContext] = {
         "multiprocessing": multiprocessing.get_context(options.start_method),
-        "procession": get_context(options.start_method),
+        "procession": context.get_context(options.start_method),
     }
     size = warm_up(paths, list(contexts.values()), options.processes)
     terminal.line(

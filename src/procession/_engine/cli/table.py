@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from procession._engine.cli.terminal import Terminal
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from procession._engine.cli.terminal import Terminal
 
 GAP = 2
 

@@ -13,13 +13,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from procession._engine.cli.highlight import highlight
-from procession._engine.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from procession._engine.cli.terminal import Terminal
 
 PROGRAMS = Path(__file__).with_name("programs")
 
@@ -131,7 +134,10 @@ def _environment() -> dict[str, str]:
     home = str(Path(__file__).parents[3])
     others = os.environ.get("PYTHONPATH")
     path = f"{home}{os.pathsep}{others}" if others else home
-    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    # Unbuffered, a line and its end are two writes, and the lines of two processes mix.
+    environment.pop("PYTHONUNBUFFERED", None)
+    return environment
 
 
 def _kill_with_children(process: subprocess.Popen[str]) -> None:

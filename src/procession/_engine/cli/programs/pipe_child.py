@@ -7,6 +7,7 @@ from procession.connection import Connection
 
 
 def produce(end: Connection) -> None:
+    """Run in the child: send one object, and say that no more will come."""
     end.send([42, None, "hello"])
     end.close()
 

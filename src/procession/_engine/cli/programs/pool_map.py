@@ -7,6 +7,7 @@ from procession import Pool, set_start_method
 
 
 def square(x: int) -> int:
+    """Return the square of a number; say who worked it out."""
     print(f"pid {os.getpid()} squares {x}", flush=True)
     return x * x
 

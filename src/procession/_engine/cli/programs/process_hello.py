@@ -7,6 +7,7 @@ from procession import Process, set_start_method
 
 
 def greet(name: str) -> None:
+    """Say hello, and from where."""
     print(f"hello {name}, from the child, pid {os.getpid()}")
 
 

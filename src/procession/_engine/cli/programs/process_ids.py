@@ -7,6 +7,7 @@ from procession import Process, set_start_method
 
 
 def tell(title: str) -> None:
+    """Print which process this is."""
     print(title)
     print(f"  module: {__name__}")
     print(f"  parent process: pid {os.getppid()}")
@@ -14,6 +15,7 @@ def tell(title: str) -> None:
 
 
 def greet(name: str) -> None:
+    """Run in the child."""
     tell("in the child")
     print(f"hello {name}")
 

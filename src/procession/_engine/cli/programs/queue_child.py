@@ -7,6 +7,7 @@ from procession.queues import Queue as QueueType
 
 
 def produce(queue: QueueType) -> None:
+    """Run in the child: put one object."""
     queue.put([42, None, "hello"])
 
 

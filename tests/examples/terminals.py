@@ -1,0 +1,75 @@
+"""A terminal for a program under test: what it shows there, with its colours."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from fcntl import ioctl
+from select import select
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HANG_GUARD_SECONDS = 60.0
+ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def run_on_terminal(
+    arguments: Sequence[str], environment: Mapping[str, str], columns: int = 80
+) -> tuple[int, str]:
+    """Run ``python *arguments`` on a terminal of its own; return (exit code, all it wrote).
+
+    Raises:
+        TimeoutError: the program did not end within a minute; it has been killed.
+    """
+    ours, theirs = pty.openpty()
+    try:
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        program = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    finally:
+        os.close(theirs)
+    try:
+        text = _read_all(ours, time.monotonic() + HANG_GUARD_SECONDS)
+    except BaseException:
+        os.killpg(program.pid, signal.SIGKILL)
+        raise
+    finally:
+        os.close(ours)
+        program.wait()
+    return program.returncode, text
+
+
+def _read_all(descriptor: int, deadline: float) -> str:
+    pieces = []
+    while True:
+        ready, _, _ = select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError("the program did not end; so far: " + repr(b"".join(pieces)))
+        try:
+            piece = os.read(descriptor, 65536)
+        except OSError:  # EIO: nobody holds the terminal any longer
+            piece = b""
+        if not piece:
+            return b"".join(pieces).decode()
+        pieces.append(piece)
+
+
+def shown_lines(text: str) -> list[str]:
+    """Return the lines as they stand on the screen: no colours, and what was drawn over gone."""
+    plain = ESCAPE.sub("", text).replace("\r\n", "\n")
+    return [line.rsplit("\r", 1)[-1] for line in plain.split("\n")]
