@@ -9,6 +9,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Whether a warning fails the build of the package; the core's own builds always fail then.
+WERROR ?= false
 
 # Tests must see the installed package, whatever the caller's shell points at.
 unexport PYTHONPATH PYTHONHOME
@@ -128,7 +130,9 @@ $(VENV)/.group-%: pyproject.toml $(VENV_MADE)
 
 $(INSTALLED): $(SOURCES) $(MANIFEST) $(VENV)/.group-build
 	@echo 'building and installing procession'
-	@$(PIP) install --no-build-isolation --config-settings=build-dir=$(abspath $(VENV))/build .
+	@$(PIP) install --no-build-isolation \
+	  --config-settings=build-dir=$(abspath $(VENV))/build \
+	  --config-settings=setup-args=-Dwerror=$(WERROR) .
 	@touch $@
 
 # Changes when a file is added or removed, which time stamps alone do not tell.
