@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from procession._engine.cli.terminal import Terminal
 
 WIDEST_BAR = 36
+NARROWEST_BAR = 8
+WIDTH_BESIDE_RUNS = 38  # of the table of times: all columns but the runs and the bars
 NAME_WIDTH = 16
 
 
@@ -53,7 +55,7 @@ def show_work(terminal: Terminal, options: WorkOptions) -> bool:
         "procession": context.get_context(options.start_method),
     }
     size = warm_up(paths, list(contexts.values()), options.processes)
-    terminal.line(
+    terminal.paragraph(
         f"{len(paths):,} source files, {size / 1e6:.1f} MB, parsed and measured "
         f"by {options.processes} processes ({options.start_method})"
     )
@@ -70,7 +72,7 @@ def show_work(terminal: Terminal, options: WorkOptions) -> bool:
 
 
 def _print_findings(terminal: Terminal, found: Summary) -> None:
-    terminal.line(
+    terminal.paragraph(
         f"{found.lines:,} lines, {found.functions:,} functions, {found.classes:,} classes"
         + (f"; {found.unparsed} files are no valid Python, on purpose" if found.unparsed else "")
     )
@@ -96,17 +98,12 @@ def _print_times(terminal: Terminal, entries: Sequence[Entry], options: WorkOpti
     columns = [
         Column("contender"),
         Column("seconds", right=True),
-        Column("loop's speed", right=True),
-        Column("runs", right=True),
-        Column("time", shrink=True),
+        Column("speed", right=True),
+        Column("runs", right=True, optional=True),
+        Column("time", optional=True),
     ]
-    room = max(
-        4,
-        min(
-            WIDEST_BAR,
-            terminal.width - NAME_WIDTH - 25 - max(len(_runs(entry)) for entry in entries),
-        ),
-    )
+    beside = WIDTH_BESIDE_RUNS + max(len(_runs(entry)) for entry in entries)
+    room = max(NARROWEST_BAR, min(WIDEST_BAR, terminal.width - beside))
     rows = [
         (
             entry.name,
@@ -118,14 +115,14 @@ def _print_times(terminal: Terminal, entries: Sequence[Entry], options: WorkOpti
         for entry in entries
     ]
     styles: list[tuple[str, ...]] = [() for _ in entries]
-    styles[-1] = ("bold", "green")
+    styles[-1] = ("bold",)
     print_table(terminal, columns, rows, styles)
     terminal.line()
-    terminal.line(terminal.paint(_how_timed(options), "dim"))
+    terminal.paragraph(_how_timed(options), "dim")
     if _overlap(entries[1:]):
         names = " and ".join(entry.name for entry in entries[1:])
         note = f"The runs of {names} overlap: no difference between them is shown here."
-        terminal.line(terminal.paint(note, "dim"))
+        terminal.paragraph(note, "dim")
 
 
 def _runs(entry: Entry) -> str:
@@ -155,14 +152,11 @@ def _print_verdict(terminal: Terminal, entries: Sequence[Entry]) -> bool:
     for entry in entries[1:]:
         if entry.differing:
             right = False
-            mark = terminal.paint(terminal.glyphs.cross, "bold", "red")
-            terminal.line(
-                f"{mark} {entry.name}: {entry.differing:,} results differ from the plain loop's"
+            terminal.verdict(
+                False, f"{entry.name}: {entry.differing:,} results differ from the plain loop's"
             )
     if right:
-        mark = terminal.paint(terminal.glyphs.tick, "bold", "green")
         names = " and ".join(entry.name for entry in entries[1:])
-        terminal.line(
-            f"{mark} All {len(entries[0].measures):,} results of {names} equal the loop's."
-        )
+        files = len(entries[0].measures)
+        terminal.verdict(True, f"All {files:,} results of {names} equal the loop's.")
     return right

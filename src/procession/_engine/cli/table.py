@@ -15,11 +15,16 @@ GAP = 2
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its head, which side its cells lean to, and whether it may be cut."""
+    """One column: its head, and how its cells stand.
+
+    ``right`` puts them to the right; ``shrink`` lets them be cut, and ``optional`` lets
+    the column be left out, where the table would be too wide.
+    """
 
     head: str
     right: bool = False
     shrink: bool = False
+    optional: bool = False
 
 
 def print_table(
@@ -32,11 +37,11 @@ def print_table(
 
     Args:
         terminal: where to.
-        columns: one for each cell of a row; those that shrink give way when the
-            whole would be too wide.
+        columns: one for each cell of a row; the last optional one is left out first.
         rows: the cells, without colour.
         styles: for each row, the names of its styles; shorter than ``rows`` is fine.
     """
+    columns, rows = _that_fit(terminal, columns, rows)
     widths = _widths(terminal, columns, rows)
     heads = [column.head for column in columns]
     terminal.line(terminal.paint(_row(terminal, columns, widths, heads), "dim"))
@@ -45,14 +50,33 @@ def print_table(
         terminal.line(terminal.paint(_row(terminal, columns, widths, row), *style))
 
 
-def _widths(
+def _that_fit(
     terminal: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]]
-) -> list[int]:
-    widths = [
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """Return the columns, with their cells, without the optional ones that find no room."""
+    for index in reversed(range(len(columns))):
+        if columns[index].optional and _excess(terminal, _widest(columns, rows)) > 0:
+            columns = [*columns[:index], *columns[index + 1 :]]
+            rows = [[*row[:index], *row[index + 1 :]] for row in rows]
+    return columns, rows
+
+
+def _widest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
         max([len(column.head), *(len(row[index]) for row in rows)])
         for index, column in enumerate(columns)
     ]
-    excess = sum(widths) + GAP * (len(widths) - 1) - terminal.width
+
+
+def _excess(terminal: Terminal, widths: list[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1) - terminal.width
+
+
+def _widths(
+    terminal: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]]
+) -> list[int]:
+    widths = _widest(columns, rows)
+    excess = _excess(terminal, widths)
     for index, column in enumerate(columns):
         if column.shrink and excess > 0:
             cut = min(excess, widths[index] - len(column.head))

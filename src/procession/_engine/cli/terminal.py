@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -96,6 +97,20 @@ class Terminal:
         """Print one line and show it at once."""
         self.stream.write(text + "\n")
         self.stream.flush()
+
+    def paragraph(self, text: str, *styles: str) -> None:
+        """Print text of any length, broken into lines between its words."""
+        for line in textwrap.wrap(text, self.width):
+            self.line(self.paint(line, *styles))
+
+    def verdict(self, good: bool, text: str) -> None:
+        """Print a paragraph after a tick, or after a cross."""
+        mark, colour = (self.glyphs.tick, "green") if good else (self.glyphs.cross, "red")
+        indent = " " * (len(mark) + 1)
+        first, *others = textwrap.wrap(text, self.width - len(indent))
+        self.line(f"{self.paint(mark, 'bold', colour)} {first}")
+        for line in others:
+            self.line(indent + line)
 
     def heading(self, title: str, *styles: str) -> None:
         """Print a title with a rule that runs to the right edge."""

@@ -71,8 +71,7 @@ def show_tour(terminal: Terminal, start_method: str | None) -> bool:
         code = _run(path, arguments, terminal)
         if code:
             ended_well = False
-            mark = terminal.paint(terminal.glyphs.cross, "bold", "red")
-            terminal.line(f"{mark} {stop.file} ended with exit code {code}")
+            terminal.verdict(False, f"{stop.file} ended with exit code {code}")
         terminal.line()
     return ended_well
 
