@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -53,14 +54,14 @@ def produce_with_checksums(target: Any, producer: int, count: int) -> None:
     dice = random.Random(producer)
     for index in range(count):
         payload = dice.randbytes(dice.choice((0, 1, 30, 900, 5_000, 70_000)))
-        target.put((producer, index, payload, hashlib.md5(payload).digest()))
+        target.put((producer, index, payload, hashlib.sha256(payload).digest()))
 
 
 def consume_with_checksums(source: Any, results: Any) -> None:
     """Take until None comes; hand back what came, in order, as (producer, index)."""
     seen: list[tuple[int, int]] = []
     for producer, index, payload, digest in iter(source.get, None):
-        if hashlib.md5(payload).digest() != digest:
+        if hashlib.sha256(payload).digest() != digest:
             raise ValueError(f"message {index} of producer {producer} was damaged")
         seen.append((producer, index))
     results.put(seen)
@@ -71,10 +72,8 @@ def put_and_take_for_ever(target: Any, began: Any) -> None:
     began.put(os.getpid())
     while True:
         target.put(b"x" * 3_000)
-        try:
+        with contextlib.suppress(queue.Empty):
             target.get(timeout=0.01)
-        except queue.Empty:
-            pass
 
 
 def wait_for_ever(source: Any, began: Any) -> None:
@@ -105,11 +104,16 @@ def send_bytes_of_sizes(connection: Any, sizes: list[int]) -> None:
 
 def echo(connection: Any) -> None:
     """Send back what comes, until the other end is closed."""
-    while True:
-        try:
+    with contextlib.suppress(EOFError):
+        while True:
             connection.send(connection.recv())
-        except EOFError:
-            return
+
+
+def close_and_echo(connection: Any, other: Any) -> None:
+    """Close the copy of the other end, if it was given, and echo."""
+    if other is not None:
+        other.close()
+    echo(connection)
 
 
 def idle_until_told(stop: Any) -> None:

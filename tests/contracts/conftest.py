@@ -7,8 +7,9 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import procession
 import pytest
+
+import procession
 
 HANG_GUARD_SECONDS = 60.0
 

@@ -22,8 +22,8 @@ from multiprocessing.context import BaseContext
 from typing import Any
 
 import pytest
-from procession._engine.ipc import transport
 
+from procession._engine.ipc import transport
 from tests.contracts import children
 from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
 
@@ -405,7 +405,7 @@ class QueueContract:
         assert readable()
 
     def test_stands_in_a_selector(self, a_queue: Any) -> None:
-        """selectors wake when another thread puts."""
+        """A selector wakes when another thread puts."""
         with selectors.DefaultSelector() as selector:
             selector.register(a_queue, selectors.EVENT_READ)
             assert selector.select(0) == []
