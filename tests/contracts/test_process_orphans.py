@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import procession
+from tests.conftest import RunScript
 
 GUARD = 60.0
 """Seconds after which something hangs; generous, as the machine may be busy."""
@@ -143,7 +144,7 @@ def test_daemonic_children_end_with_their_parent(parent: Parent) -> None:
     assert not wait_for(stays, 0.2)
 
 
-def test_child_of_a_dead_parent_knows_it(run_script: Any) -> None:
+def test_child_of_a_dead_parent_knows_it(run_script: RunScript) -> None:
     """``parent_process()`` is not alive after the parent, although a younger sibling lives."""
     outcome = run_script(
         """
