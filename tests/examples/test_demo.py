@@ -88,9 +88,10 @@ def test_terminal_gets_colours_and_no_line_is_too_wide(
 
 def test_code_is_coloured_on_a_terminal(surroundings: dict[str, str]) -> None:
     """Keywords have a colour there, and without the colours the code is the file's."""
-    code, text = run_on_terminal([*DEMO, "--only", "tour"], surroundings, 100)
+    code, text = run_on_terminal([*DEMO, "--only", "tour"], surroundings, 80)
 
     assert code == 0
+    assert [line for line in shown_lines(text) if len(line) > 80] == []
     assert "\x1b[35mimport\x1b[0m os" in text
     plain = "\n".join(shown_lines(text))
     assert all((PROGRAMS / stop.file).read_text() in plain for stop in STOPS)
@@ -146,7 +147,7 @@ def test_a_wrong_result_is_told_by_the_exit_code(run_python: RunPython) -> None:
         "from procession._engine.cli import main, stdlib_work\n"
         "from procession._engine.cli.source_measure import measure_source\n"
         "class Wrong:\n"
-        "    def Pool(self, processes):\n"
+        "    def Pool(self, processes, initializer):\n"
         "        made = pool.ThreadPool(processes)\n"
         "        made.imap_unordered = lambda f, xs: map(f, list(xs)[1:] * 2)\n"
         "        return made\n"

@@ -25,7 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procession._engine.cli.progress_bar import ProgressBar
-from procession._engine.cli.source_measure import SourceMeasure, measure_source
+from procession._engine.cli.source_measure import (
+    SourceMeasure,
+    leave_interrupts_to_the_parent,
+    measure_source,
+)
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -52,7 +56,7 @@ class Entry:
 def warm_up(paths: Sequence[str], contexts: Sequence[BaseContext], processes: int) -> int:
     """Read every file, and use a pool of every library once; return the bytes that were read."""
     for context in contexts:
-        with context.Pool(processes) as pool:
+        with context.Pool(processes, leave_interrupts_to_the_parent) as pool:
             pool.map(measure_source, paths[:processes])
             pool.close()
             pool.join()
@@ -103,7 +107,7 @@ def _by_pool(
     context: BaseContext, processes: int, paths: Sequence[str], bar: ProgressBar
 ) -> list[SourceMeasure]:
     measures = []
-    with context.Pool(processes) as pool:
+    with context.Pool(processes, leave_interrupts_to_the_parent) as pool:
         for measure in pool.imap_unordered(measure_source, paths):
             measures.append(measure)
             bar.step()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import heapq
+import signal
 import sysconfig
 import warnings
 from pathlib import Path
@@ -96,6 +97,11 @@ def measure_source(path: str) -> SourceMeasure:
             classes += 1
     longest = tuple(heapq.nlargest(LONGEST_KEPT, functions))
     return SourceMeasure(path, lines, len(functions), classes, longest, parsed=True)
+
+
+def leave_interrupts_to_the_parent() -> None:
+    """Begin a worker: Ctrl-C goes to every process of a terminal; one of them shall answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def summarise(measures: Sequence[SourceMeasure]) -> Summary:

@@ -99,7 +99,7 @@ def _print_times(terminal: Terminal, entries: Sequence[Entry], options: WorkOpti
         Column("contender"),
         Column("seconds", right=True),
         Column("speed", right=True),
-        Column("runs", right=True, optional=True),
+        Column("range", right=True, optional=True),
         Column("time", optional=True),
     ]
     beside = WIDTH_BESIDE_RUNS + max(len(_runs(entry)) for entry in entries)
@@ -128,8 +128,8 @@ def _print_times(terminal: Terminal, entries: Sequence[Entry], options: WorkOpti
 def _runs(entry: Entry) -> str:
     """Return the range of the runs' times, so that a reader sees how far to trust the median."""
     if len(entry.seconds) == 1:
-        return "1"
-    return f"{len(entry.seconds)}: {min(entry.seconds):.2f} to {max(entry.seconds):.2f}"
+        return "one run"
+    return f"{min(entry.seconds):.2f} to {max(entry.seconds):.2f}"
 
 
 def _how_timed(options: WorkOptions) -> str:

@@ -1,4 +1,4 @@
-"""A child sends an object through its end of a pipe, and closes it; the parent receives."""
+"""A child sends an object through its end of a pipe, and closes that end."""
 
 import sys
 
