@@ -1,0 +1,100 @@
+/* What the files of the binding share: the module's state, and the steps between Python and core.
+ *
+ * The binding converts, releases the GIL and raises; it decides nothing.  One file per Python type.
+ * Arbitrary Python code (pickling, finalizers, signal handlers) never runs while a lock of the core
+ * is held: messages are encoded before the put and decoded after the take.
+ */
+#ifndef PROCESSION_BINDING_H
+#define PROCESSION_BINDING_H
+
+#include "codec.h"
+#include "procession.h"
+
+/* One interpreter only: the core's state is the process', so sharing it between interpreters
+ * would promise an isolation that is not there. */
+typedef struct {
+    psn_codec codec;
+    PyObject *full, *empty; /* queue.Full, queue.Empty */
+    PyObject *buffer_too_short;
+    PyTypeObject *queue_type, *channel_type, *buffer_type;
+} psn_state;
+
+extern psn_state psn_module_state;
+
+/* A function in a table of slots: ISO C has no direct cast between the two kinds of pointer. */
+#define PSN_SLOT(function) ((void *)(uintptr_t)(function))
+
+/* ---- errors.c ---- */
+
+/* Raises for a status that is an error; always NULL. `what` names the object, for the text. */
+PyObject *psn_raise(psn_status status, const char *what);
+/* "closed" in the words of the standard library; -1. */
+int psn_raise_closed_queue(PyObject *self);
+
+/* The current exception as an object, and back (PyErr_GetRaisedException before Python 3.12). */
+PyObject *psn_error_fetch(void);
+void psn_error_restore(PyObject *error);
+PyObject *psn_memory_dict(psn_segment *segment);
+
+/* ---- waiting.c ---- */
+
+/* timeout None = for ever, negative = at once; -1 with an exception for anything but a number. */
+int psn_deadline(PyObject *timeout, uint64_t *deadline);
+/* Between two calls that wait: runs signal handlers; -1 when one raised. */
+int psn_after_signal(void);
+
+/* ---- message.c ---- */
+
+/* Messages on their way out: payloads and block references, until psn_outbox_clear. */
+typedef struct {
+    psn_message *messages;
+    size_t count;    /* prepared */
+    size_t put;      /* of these, how many the queue has; their blocks are no longer ours */
+    psn_segment *segment;
+    /* private */
+    size_t capacity;
+    psn_message one;
+    psn_encoded encoded; /* of a single message, whose payload is not copied */
+    bool has_encoded;
+    psn_slice few[8];
+} psn_outbox;
+
+void psn_outbox_init(psn_outbox *outbox, psn_segment *segment);
+/* Encodes the object and puts its big parts into blocks; -1 with an exception. */
+int psn_outbox_one(psn_outbox *outbox, PyObject *obj);
+/* The same for each object of a sequence (a list or tuple). */
+int psn_outbox_many(psn_outbox *outbox, PyObject *fast_sequence);
+/* Raw bytes, kind PSN_KIND_BYTES. */
+int psn_outbox_bytes(psn_outbox *outbox, const char *data, Py_ssize_t size);
+/* Gives back the blocks of messages that were not put. */
+void psn_outbox_clear(psn_outbox *outbox);
+
+/* Was it sent with send_bytes? */
+bool psn_message_is_bytes(const psn_message *message);
+/* The object of a taken message. Its blocks are consumed, whatever happens. */
+PyObject *psn_message_decode(psn_segment *segment, const psn_message *message);
+/* Gives back the blocks of a taken message that nobody will decode. */
+void psn_message_discard(psn_segment *segment, const psn_message *message);
+
+/* A taken message as raw bytes: psn_view_release when done. */
+typedef struct {
+    const char *data;
+    Py_ssize_t size;
+    PyObject *owner; /* keeps data alive, or NULL */
+} psn_view;
+int psn_message_view(psn_segment *segment, const psn_message *message, psn_view *view);
+void psn_view_release(psn_view *view);
+
+/* ---- buffer_object.c ---- */
+
+extern PyType_Spec psn_buffer_spec;
+/* Takes over the slice's block; NULL with an exception (the block is given back). */
+PyObject *psn_buffer_new(psn_segment *segment, psn_slice slice);
+void *psn_buffer_address(PyObject *buffer);
+
+/* ---- queue_object.c, channel_object.c ---- */
+
+extern PyType_Spec psn_queue_spec;
+extern PyType_Spec psn_channel_spec;
+
+#endif

@@ -1,0 +1,591 @@
+/* Channel: one end of the core's channel as a Python type. */
+#include <string.h>
+
+#include "binding.h"
+
+#define WHAT "connection"
+
+typedef struct {
+    PyObject_HEAD
+    psn_channel *channel; /* NULL: closed */
+    bool closed;
+    int users; /* calls under way; the last one out of a closed channel gives it back */
+} psn_channel_object;
+
+typedef enum { TO_ANY, TO_SEND, TO_RECEIVE } psn_purpose;
+
+/* ---- entering and leaving ---- */
+
+static int
+refuse(const char *text)
+{
+    PyErr_SetString(PyExc_OSError, text);
+    return -1;
+}
+
+static int
+enter(psn_channel_object *self, psn_purpose purpose)
+{
+    if (self->closed || self->channel == NULL)
+        return refuse("handle is closed");
+    if (purpose == TO_SEND && !psn_channel_writable(self->channel))
+        return refuse("connection is read-only");
+    if (purpose == TO_RECEIVE && !psn_channel_readable(self->channel))
+        return refuse("connection is write-only");
+    self->users++;
+    return 0;
+}
+
+static void
+give_back(psn_channel_object *self)
+{
+    if (self->channel != NULL) {
+        psn_channel_close(self->channel);
+        self->channel = NULL;
+    }
+}
+
+static void
+leave(psn_channel_object *self)
+{
+    if (--self->users == 0 && self->closed)
+        give_back(self);
+}
+
+/* ---- making ---- */
+
+static PyObject *
+new_object(PyTypeObject *type, psn_channel *channel)
+{
+    psn_channel_object *self = (psn_channel_object *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        psn_channel_close(channel);
+    else
+        self->channel = channel;
+    return (PyObject *)self;
+}
+
+static PyObject *
+channel_pair(PyObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"duplex", NULL};
+    int duplex = 1;
+    psn_channel *first, *second;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:pair", names, &duplex))
+        return NULL;
+    psn_status status = psn_channel_create(duplex != 0, &first, &second);
+    if (status != PSN_OK)
+        return psn_raise(status, "pipe");
+    PyObject *one = new_object((PyTypeObject *)type, first);
+    PyObject *two = new_object((PyTypeObject *)type, second);
+    if (one == NULL || two == NULL) {
+        Py_XDECREF(one);
+        Py_XDECREF(two);
+        return NULL;
+    }
+    return Py_BuildValue("NN", one, two);
+}
+
+static PyObject *
+channel_attach(PyObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"descriptors", "end", NULL};
+    int memory, in, out;
+    unsigned end;
+    psn_channel *channel;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "(iii)I:attach", names, &memory, &in, &out, &end))
+        return NULL;
+    psn_status status = psn_channel_attach(memory, in, out, end, &channel);
+    if (status != PSN_OK)
+        return psn_raise(status, WHAT);
+    return new_object((PyTypeObject *)type, channel);
+}
+
+static void
+channel_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    give_back((psn_channel_object *)op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* ---- sending ---- */
+
+static psn_status
+wait_for_room(psn_channel *channel)
+{
+    psn_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = psn_channel_wait_room(channel, PSN_FOREVER);
+    Py_END_ALLOW_THREADS
+    return status;
+}
+
+static int
+send_message(psn_channel *channel, psn_outbox *outbox)
+{
+    for (;;) {
+        psn_status status = psn_channel_send(channel, outbox->messages, PSN_TRY_LOCK);
+        if (status == PSN_BUSY) {
+            Py_BEGIN_ALLOW_THREADS
+            status = psn_channel_send(channel, outbox->messages, 0);
+            Py_END_ALLOW_THREADS
+        }
+        if (status == PSN_OK) {
+            outbox->put = 1;
+            return 0;
+        }
+        if (status == PSN_FULL)
+            status = wait_for_room(channel);
+        if (status == PSN_INTERRUPTED) {
+            if (psn_after_signal() < 0)
+                return -1;
+        } else if (status != PSN_OK) {
+            psn_raise(status, WHAT);
+            return -1;
+        }
+    }
+}
+
+static PyObject *
+channel_send(PyObject *op, PyObject *obj)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    if (enter(self, TO_SEND) < 0)
+        return NULL;
+    psn_outbox outbox;
+    psn_outbox_init(&outbox, psn_channel_segment(self->channel));
+    int result = psn_outbox_one(&outbox, obj);
+    if (result == 0)
+        result = send_message(self->channel, &outbox);
+    psn_outbox_clear(&outbox);
+    leave(self);
+    if (result < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* The part of the buffer that offset and size name, with the standard library's complaints. */
+static int
+narrow(const Py_buffer *view, Py_ssize_t offset, PyObject *size, Py_ssize_t *length)
+{
+    if (offset < 0) {
+        PyErr_SetString(PyExc_ValueError, "offset is negative");
+        return -1;
+    }
+    if (view->len < offset) {
+        PyErr_SetString(PyExc_ValueError, "buffer length < offset");
+        return -1;
+    }
+    *length = view->len - offset;
+    if (size == Py_None)
+        return 0;
+    *length = PyNumber_AsSsize_t(size, PyExc_OverflowError);
+    if (*length == -1 && PyErr_Occurred())
+        return -1;
+    if (*length < 0) {
+        PyErr_SetString(PyExc_ValueError, "size is negative");
+        return -1;
+    }
+    if (*length > view->len - offset) {
+        PyErr_SetString(PyExc_ValueError, "buffer length < offset + size");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+channel_send_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"buf", "offset", "size", NULL};
+    psn_channel_object *self = (psn_channel_object *)op;
+    PyObject *size = Py_None, *source;
+    Py_ssize_t offset = 0, length;
+    Py_buffer view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nO:send_bytes", names, &source, &offset, &size))
+        return NULL;
+    if (enter(self, TO_SEND) < 0)
+        return NULL;
+    if (PyObject_GetBuffer(source, &view, PyBUF_SIMPLE) < 0) {
+        leave(self);
+        return NULL;
+    }
+    psn_outbox outbox;
+    psn_outbox_init(&outbox, psn_channel_segment(self->channel));
+    int result = narrow(&view, offset, size, &length);
+    if (result == 0)
+        result = psn_outbox_bytes(&outbox, (const char *)view.buf + offset, length);
+    if (result == 0)
+        result = send_message(self->channel, &outbox);
+    psn_outbox_clear(&outbox);
+    PyBuffer_Release(&view);
+    leave(self);
+    if (result < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- receiving ---- */
+
+static psn_status
+wait_for_message(psn_channel *channel, uint64_t deadline)
+{
+    psn_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = psn_channel_wait_message(channel, deadline);
+    Py_END_ALLOW_THREADS
+    return status;
+}
+
+/* One message into the inbox, waiting for it; -1 with EOFError or another exception. */
+static int
+take(psn_channel *channel, psn_inbox *inbox)
+{
+    for (;;) {
+        psn_status status = psn_channel_take(channel, PSN_TRY_LOCK, inbox);
+        if (status == PSN_BUSY) {
+            Py_BEGIN_ALLOW_THREADS
+            status = psn_channel_take(channel, 0, inbox);
+            Py_END_ALLOW_THREADS
+        }
+        if (status == PSN_OK)
+            return 0;
+        if (status == PSN_EMPTY)
+            status = wait_for_message(channel, PSN_FOREVER);
+        if (status == PSN_INTERRUPTED) {
+            if (psn_after_signal() < 0)
+                return -1;
+        } else if (status != PSN_OK) {
+            psn_raise(status, WHAT);
+            return -1;
+        }
+    }
+}
+
+/* What was sent as bytes is a pickle when it is received as an object, as in the standard library. */
+static PyObject *
+load_bytes(psn_segment *segment, const psn_message *message)
+{
+    psn_view view;
+    if (psn_message_view(segment, message, &view) < 0)
+        return NULL;
+    PyObject *obj = NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize(view.data, view.size);
+    psn_view_release(&view);
+    if (bytes != NULL)
+        obj = PyObject_CallMethod(psn_module_state.codec.forking_pickler, "loads", "O", bytes);
+    Py_XDECREF(bytes);
+    return obj;
+}
+
+static PyObject *
+channel_recv(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    psn_inbox inbox;
+    psn_message message;
+    size_t cursor = 0;
+    (void)ignored;
+    if (enter(self, TO_RECEIVE) < 0)
+        return NULL;
+    PyObject *obj = NULL;
+    psn_inbox_init(&inbox);
+    psn_segment *segment = psn_channel_segment(self->channel);
+    if (take(self->channel, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message))
+        obj = psn_message_is_bytes(&message) ? load_bytes(segment, &message)
+                                             : psn_message_decode(segment, &message);
+    psn_inbox_clear(&inbox);
+    leave(self);
+    return obj;
+}
+
+/* A message as bytes, for `use` to make the result of. */
+static PyObject *
+receive_view(psn_channel_object *self, PyObject *(*use)(const psn_view *, void *), void *context)
+{
+    psn_inbox inbox;
+    psn_message message;
+    psn_view view;
+    size_t cursor = 0;
+    PyObject *result = NULL;
+    psn_inbox_init(&inbox);
+    if (take(self->channel, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message) &&
+        psn_message_view(psn_channel_segment(self->channel), &message, &view) == 0) {
+        result = use(&view, context);
+        psn_view_release(&view);
+    }
+    psn_inbox_clear(&inbox);
+    return result;
+}
+
+/* As in the standard library a message that is too long ends the connection for receiving. */
+static PyObject *
+make_bytes(const psn_view *view, void *context)
+{
+    const Py_ssize_t *most = context;
+    if (*most >= 0 && view->size > *most) {
+        PyErr_SetString(PyExc_OSError, "bad message length");
+        return NULL;
+    }
+    if (view->owner != NULL && PyBytes_CheckExact(view->owner)) {
+        Py_INCREF(view->owner);
+        return view->owner;
+    }
+    return PyBytes_FromStringAndSize(view->data, view->size);
+}
+
+static PyObject *
+channel_recv_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"maxlength", NULL};
+    psn_channel_object *self = (psn_channel_object *)op;
+    PyObject *maxlength = Py_None;
+    Py_ssize_t most = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:recv_bytes", names, &maxlength))
+        return NULL;
+    if (enter(self, TO_RECEIVE) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    if (maxlength != Py_None)
+        most = PyNumber_AsSsize_t(maxlength, PyExc_OverflowError);
+    if (maxlength != Py_None && most < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "negative maxlength");
+    } else {
+        result = receive_view(self, make_bytes, &most);
+        if (result == NULL && most >= 0 && PyErr_ExceptionMatches(PyExc_OSError))
+            self->closed = true;
+    }
+    leave(self);
+    return result;
+}
+
+typedef struct {
+    char *to;
+    Py_ssize_t room;
+} psn_target;
+
+static PyObject *
+copy_into(const psn_view *view, void *context)
+{
+    const psn_target *target = context;
+    if (view->size > target->room) {
+        PyObject *bytes = PyBytes_FromStringAndSize(view->data, view->size);
+        if (bytes != NULL) {
+            PyErr_SetObject(psn_module_state.buffer_too_short, bytes);
+            Py_DECREF(bytes);
+        }
+        return NULL;
+    }
+    if (view->size > 0)
+        memcpy(target->to, view->data, (size_t)view->size);
+    return PyLong_FromSsize_t(view->size);
+}
+
+static PyObject *
+channel_recv_bytes_into(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"buf", "offset", NULL};
+    psn_channel_object *self = (psn_channel_object *)op;
+    PyObject *destination, *result = NULL;
+    Py_ssize_t offset = 0;
+    Py_buffer view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|n:recv_bytes_into", names, &destination,
+                                     &offset))
+        return NULL;
+    if (enter(self, TO_RECEIVE) < 0)
+        return NULL;
+    if (PyObject_GetBuffer(destination, &view, PyBUF_WRITABLE) == 0) {
+        psn_target target = {(char *)view.buf + offset, view.len - offset};
+        if (offset < 0)
+            PyErr_SetString(PyExc_ValueError, "negative offset");
+        else if (offset > view.len)
+            PyErr_SetString(PyExc_ValueError, "offset too large");
+        else
+            result = receive_view(self, copy_into, &target);
+        PyBuffer_Release(&view);
+    }
+    leave(self);
+    return result;
+}
+
+static PyObject *
+channel_poll(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"timeout", NULL};
+    psn_channel_object *self = (psn_channel_object *)op;
+    PyObject *timeout = NULL;
+    uint64_t deadline = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:poll", names, &timeout))
+        return NULL;
+    if (timeout != NULL && psn_deadline(timeout, &deadline) < 0)
+        return NULL;
+    if (enter(self, TO_RECEIVE) < 0)
+        return NULL;
+    psn_status status;
+    do {
+        status = wait_for_message(self->channel, deadline);
+    } while (status == PSN_INTERRUPTED && psn_after_signal() == 0);
+    leave(self);
+    switch (status) {
+    case PSN_INTERRUPTED: return NULL;
+    case PSN_OK:
+    case PSN_EOF: Py_RETURN_TRUE;
+    case PSN_TIMEOUT: Py_RETURN_FALSE;
+    default: return psn_raise(status, WHAT);
+    }
+}
+
+/* ---- closing, descriptors ---- */
+
+static PyObject *
+channel_close(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)ignored;
+    self->closed = true;
+    if (self->users == 0)
+        give_back(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+channel_descriptors(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    int memory, in, out;
+    (void)ignored;
+    if (enter(self, TO_ANY) < 0)
+        return NULL;
+    psn_status status = psn_channel_descriptors(self->channel, &memory, &in, &out);
+    leave(self);
+    return status == PSN_OK ? Py_BuildValue("iii", memory, in, out) : psn_raise(status, WHAT);
+}
+
+static PyObject *
+channel_fileno(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    int memory, in, out;
+    psn_status status = PSN_OK;
+    (void)ignored;
+    if (enter(self, TO_ANY) < 0)
+        return NULL;
+    if (psn_channel_readable(self->channel))
+        status = psn_channel_watch(self->channel);
+    if (status == PSN_OK)
+        status = psn_channel_descriptors(self->channel, &memory, &in, &out);
+    leave(self);
+    return status == PSN_OK ? PyLong_FromLong(in >= 0 ? in : out) : psn_raise(status, WHAT);
+}
+
+static PyObject *
+channel_weaken(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)ignored;
+    if (self->channel != NULL && !self->closed)
+        psn_channel_weaken(self->channel);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+channel_memory(PyObject *op, PyObject *ignored)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)ignored;
+    if (enter(self, TO_ANY) < 0)
+        return NULL;
+    PyObject *result = psn_memory_dict(psn_channel_segment(self->channel));
+    leave(self);
+    return result;
+}
+
+static PyObject *
+channel_closed(PyObject *op, void *closure)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)closure;
+    return PyBool_FromLong(self->closed || self->channel == NULL);
+}
+
+static PyObject *
+channel_readable(PyObject *op, void *closure)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)closure;
+    return PyBool_FromLong(self->channel != NULL && psn_channel_readable(self->channel));
+}
+
+static PyObject *
+channel_writable(PyObject *op, void *closure)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)closure;
+    return PyBool_FromLong(self->channel != NULL && psn_channel_writable(self->channel));
+}
+
+static PyObject *
+channel_end(PyObject *op, void *closure)
+{
+    psn_channel_object *self = (psn_channel_object *)op;
+    (void)closure;
+    if (self->channel == NULL) {
+        refuse("handle is closed");
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(psn_channel_end(self->channel));
+}
+
+#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
+
+static PyMethodDef channel_methods[] = {
+    {"pair", (PyCFunction)(void (*)(void))channel_pair, METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     PyDoc_STR("pair(duplex=True) -> two connected ends")},
+    {"attach", (PyCFunction)(void (*)(void))channel_attach,
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     PyDoc_STR("attach(descriptors, end) -> the end; takes (memory, in, out) over")},
+    {"send", channel_send, METH_O, PyDoc_STR("Send a (picklable) object.")},
+    {"recv", channel_recv, METH_NOARGS,
+     PyDoc_STR("Receive an object. Raises EOFError when none is left and the other end is gone.")},
+    {"send_bytes", WITH_KEYWORDS(channel_send_bytes),
+     PyDoc_STR("send_bytes(buf, offset=0, size=None)\n\nSend bytes as one message.")},
+    {"recv_bytes", WITH_KEYWORDS(channel_recv_bytes),
+     PyDoc_STR("recv_bytes(maxlength=None)\n\nReceive a message as bytes.")},
+    {"recv_bytes_into", WITH_KEYWORDS(channel_recv_bytes_into),
+     PyDoc_STR("recv_bytes_into(buf, offset=0) -> number of bytes")},
+    {"poll", WITH_KEYWORDS(channel_poll),
+     PyDoc_STR("poll(timeout=0.0) -> is a message, or the end of file, there?")},
+    {"close", channel_close, METH_NOARGS, PyDoc_STR("Close this end in this process.")},
+    {"fileno", channel_fileno, METH_NOARGS,
+     PyDoc_STR("A descriptor that is readable while a message or the end of file is there.")},
+    {"descriptors", channel_descriptors, METH_NOARGS, PyDoc_STR("(memory, in, out)")},
+    {"weaken", channel_weaken, METH_NOARGS,
+     PyDoc_STR("Stop counting as a holder of this end until it is next used.")},
+    {"memory", channel_memory, METH_NOARGS, PyDoc_STR("What its memory is used for, in bytes.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef channel_properties[] = {
+    {"closed", channel_closed, NULL, PyDoc_STR("Is it closed in this process?"), NULL},
+    {"readable", channel_readable, NULL, PyDoc_STR("Can it receive?"), NULL},
+    {"writable", channel_writable, NULL, PyDoc_STR("Can it send?"), NULL},
+    {"end", channel_end, NULL, PyDoc_STR("Which of the two ends it is, 0 or 1."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot channel_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("One end of a pipe, in anonymous shared memory.")},
+    {Py_tp_dealloc, PSN_SLOT(channel_dealloc)},
+    {Py_tp_methods, channel_methods},
+    {Py_tp_getset, channel_properties},
+    {0, NULL},
+};
+
+PyType_Spec psn_channel_spec = {
+    .name = "procession._native.Channel",
+    .basicsize = sizeof(psn_channel_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = channel_slots,
+};

@@ -1,0 +1,136 @@
+/* The module procession._native: types, functions for tests, constants. */
+#include "binding.h"
+
+psn_state psn_module_state;
+
+psn_codec *
+psn_module_codec(PyObject *module)
+{
+    (void)module;
+    return &psn_module_state.codec;
+}
+
+static PyObject *
+arm_kill_point(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"name", "countdown", NULL};
+    const char *name;
+    unsigned countdown = 1;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|I:arm_kill_point", names, &name, &countdown))
+        return NULL;
+    if (!psn_kill_point_arm(name, countdown)) {
+        PyErr_Format(PyExc_ValueError, "no kill point %s with countdown %u; see KILL_POINTS", name,
+                     countdown);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+disarm_kill_points(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    psn_kill_point_disarm();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+kill_point_names(void)
+{
+    PyObject *names = PyList_New(0);
+    const char *name;
+    for (size_t i = 0; names != NULL && (name = psn_kill_point_name(i)) != NULL; i++) {
+        PyObject *text = PyUnicode_FromString(name);
+        if (text == NULL || PyList_Append(names, text) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(text);
+    }
+    PyObject *tuple = names == NULL ? NULL : PyList_AsTuple(names);
+    Py_XDECREF(names);
+    return tuple;
+}
+
+static int
+import_name(const char *module, const char *name, PyObject **into)
+{
+    PyObject *imported = PyImport_ImportModule(module);
+    if (imported == NULL)
+        return -1;
+    *into = PyObject_GetAttrString(imported, name);
+    Py_DECREF(imported);
+    return *into == NULL ? -1 : 0;
+}
+
+static int
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **into)
+{
+    *into = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *into == NULL ? -1 : PyModule_AddType(module, *into);
+}
+
+static int
+add_constants(PyObject *module)
+{
+    PyObject *names = kill_point_names();
+    if (names == NULL || PyModule_AddObjectRef(module, "KILL_POINTS", names) < 0) {
+        Py_XDECREF(names);
+        return -1;
+    }
+    Py_DECREF(names);
+    return PyModule_AddIntConstant(module, "LAYOUT_VERSION", (long)psn_layout_version());
+}
+
+static int
+module_exec(PyObject *module)
+{
+    psn_state *state = &psn_module_state;
+    if (state->queue_type != NULL) {
+        PyErr_SetString(PyExc_ImportError,
+                        "procession._native is loaded once a process and not into subinterpreters");
+        return -1;
+    }
+    if (psn_codec_init(&state->codec) < 0 || import_name("queue", "Full", &state->full) < 0 ||
+        import_name("queue", "Empty", &state->empty) < 0 ||
+        import_name("multiprocessing.context", "BufferTooShort", &state->buffer_too_short) < 0 ||
+        add_type(module, &psn_buffer_spec, &state->buffer_type) < 0 ||
+        add_type(module, &psn_channel_spec, &state->channel_type) < 0 ||
+        add_type(module, &psn_queue_spec, &state->queue_type) < 0)
+        return -1;
+    return add_constants(module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"arm_kill_point", (PyCFunction)(void (*)(void))arm_kill_point, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("arm_kill_point(name, countdown=1)\n\nFor tests: SIGKILL this process when it passes "
+               "the named point for the countdown-th time.")},
+    {"disarm_kill_points", disarm_kill_points, METH_NOARGS, NULL},
+    PSN_CODEC_METHODS,
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, PSN_SLOT(module_exec)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "procession._native",
+    .m_doc = PyDoc_STR("Messages between processes through shared memory."),
+    .m_size = 0,
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void); /* found by name; nobody includes it */
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}
