@@ -6,6 +6,7 @@ does for its tensors) are honoured, because that very class is used.
 
 from __future__ import annotations
 
+import pickle
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -14,7 +15,7 @@ __all__ = ["dumps", "loads"]
 
 def dumps(obj: Any) -> memoryview:
     """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
-    return memoryview(ForkingPickler.dumps(obj))
+    return memoryview(ForkingPickler.dumps(obj, pickle.HIGHEST_PROTOCOL))
 
 
 def loads(data: bytes | bytearray | memoryview) -> Any:
