@@ -80,7 +80,8 @@ def _split(token: tokenize.TokenInfo, style: str, lines: list[str]) -> Iterator[
 
 def _paint(line: str, spans: list[Span], terminal: Terminal) -> str:
     pieces, column = [], 0
-    for _, begin, end, style in spans:
+    for _, start, end, style in spans:
+        begin = max(start, column)  # some versions place the parts of an f-string inexactly
         pieces += [line[column:begin], terminal.paint(line[begin:end], style)]
         column = end
     return "".join(pieces) + line[column:]

@@ -137,7 +137,7 @@ class Terminal:
 
 def _can_encode(stream: TextIO, glyphs: Glyphs) -> bool:
     try:
-        "".join(vars(glyphs).values()).encode(stream.encoding or "ascii")
+        "".join(vars(glyphs).values()).encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
