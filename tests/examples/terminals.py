@@ -23,9 +23,15 @@ ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def run_on_terminal(
-    arguments: Sequence[str], environment: Mapping[str, str], columns: int = 80
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    columns: int = 80,
+    interrupt_at: str | None = None,
 ) -> tuple[int, str]:
     """Run ``python *arguments`` on a terminal of its own; return (exit code, all it wrote).
+
+    Once the pattern ``interrupt_at`` is found in the output, the program and all its
+    children get a SIGINT, as from Ctrl-C.
 
     Raises:
         TimeoutError: the program did not end within a minute; it has been killed.
@@ -44,7 +50,7 @@ def run_on_terminal(
     finally:
         os.close(theirs)
     try:
-        text = _read_all(ours, time.monotonic() + HANG_GUARD_SECONDS)
+        text = _read_all(ours, program.pid, interrupt_at)
     except BaseException:
         os.killpg(program.pid, signal.SIGKILL)
         raise
@@ -54,19 +60,23 @@ def run_on_terminal(
     return program.returncode, text
 
 
-def _read_all(descriptor: int, deadline: float) -> str:
-    pieces = []
+def _read_all(descriptor: int, group: int, interrupt_at: str | None) -> str:
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    written = b""
     while True:
         ready, _, _ = select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
-            raise TimeoutError("the program did not end; so far: " + repr(b"".join(pieces)))
+            raise TimeoutError(f"the program did not end; so far it wrote {written!r}")
         try:
             piece = os.read(descriptor, 65536)
         except OSError:  # EIO: nobody holds the terminal any longer
             piece = b""
         if not piece:
-            return b"".join(pieces).decode()
-        pieces.append(piece)
+            return written.decode()
+        written += piece
+        if interrupt_at and re.search(interrupt_at, written.decode(errors="replace")):
+            interrupt_at = None
+            os.killpg(group, signal.SIGINT)
 
 
 def shown_lines(text: str) -> list[str]:

@@ -187,8 +187,8 @@ def test_a_reader_that_goes_away_ends_the_demo_quietly(
     assert program.returncode == 141
 
 
-def test_ctrl_c_ends_the_demo_with_one_line(surroundings: dict[str, str], tmp_path: Path) -> None:
-    """An interrupt in the middle of the work ends it and its workers, without a traceback."""
+def test_ctrl_c_ends_the_tour_with_one_line(surroundings: dict[str, str], tmp_path: Path) -> None:
+    """An interrupt while a program of the tour runs ends both, without a traceback."""
     program = subprocess.Popen(
         [sys.executable, *DEMO, "--only", "tour"],
         stdout=subprocess.PIPE,
@@ -205,6 +205,19 @@ def test_ctrl_c_ends_the_demo_with_one_line(surroundings: dict[str, str], tmp_pa
 
     assert complaints == "procession: interrupted\n"
     assert program.returncode == 130
+
+
+@pytest.mark.parametrize("contender", ["a plain loop", "multiprocessing", "procession"])
+def test_ctrl_c_ends_the_work_and_its_workers(surroundings: dict[str, str], contender: str) -> None:
+    """An interrupt while a contender works leaves one line on the terminal, and no process."""
+    work = [*DEMO, "--only", "work", "--limit-files", "400", "--processes", "2"]
+    in_the_middle = rf"{contender} [^\r]*[ \D][1-9]\d*/400 files"
+
+    code, text = run_on_terminal(work, surroundings, interrupt_at=in_the_middle)
+
+    assert code == 130
+    assert "Traceback" not in text
+    assert shown_lines(text)[-2:] == ["procession: interrupted", ""]
 
 
 def test_version_and_help(run_python: RunPython) -> None:
