@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.context import BaseContext
@@ -18,6 +19,11 @@ from tests.programs import Outcome, run_program
 
 with suppress(ImportError):
     import numpy as _  # noqa: F401  its pool of native threads starts now, not within some test
+
+# Programs that tests run have working folders of their own: `PYTHONPATH=src` must hold there too.
+if "PYTHONPATH" in os.environ:
+    entries = os.environ["PYTHONPATH"].split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
 
 START_METHODS = multiprocessing.get_all_start_methods()
 

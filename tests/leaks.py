@@ -67,10 +67,12 @@ def left_behind(before: Inventory, patience: float = 5.0) -> list[str]:
     Waits up to ``patience`` seconds for what is still on its way out.
     """
     deadline = time.monotonic() + patience
+    pause = 0.005
     found = list(_differences(before, take_inventory()))
     while found and time.monotonic() < deadline:
         gc.collect()  # an object in a cycle holds its descriptors until it is collected
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
         found = list(_differences(before, take_inventory()))
     return found
 

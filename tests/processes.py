@@ -41,6 +41,10 @@ class Process:
         """Return the state for people."""
         return STATES.get(self.state, "ended, but nobody has collected its exit code")
 
+    def has_ended(self) -> bool:
+        """Tell whether only the exit code is left."""
+        return self.state in "ZX"
+
     def command_line(self) -> str:
         """Return the command line, as far as it can still be read."""
         try:
@@ -71,7 +75,7 @@ def family() -> dict[tuple[int, int], Process]:
 
 def group_members(group: int) -> list[Process]:
     """Return the processes of a process group that have not ended."""
-    return [each for each in _all_processes() if each.group == group and each.state not in "ZX"]
+    return [each for each in _all_processes() if each.group == group and not each.has_ended()]
 
 
 def is_mapped_by_others(path: Path) -> bool:
@@ -90,11 +94,10 @@ def _is_ours(process: Process, everybody: dict[int, Process]) -> bool:
         return False
     if ourselves in _ancestors(process, everybody):
         return True
+    if process.group != ourselves.group or process.has_ended():
+        return False  # an orphan that has ended is for init to collect, in its own time
     # What a shell started beside us is in our group too, but below the same parent as we are.
-    same_group = process.group == ourselves.group
-    return same_group and _first_of_group(process, everybody) != _first_of_group(
-        ourselves, everybody
-    )
+    return _first_of_group(process, everybody) != _first_of_group(ourselves, everybody)
 
 
 def _ancestors(process: Process, everybody: dict[int, Process]) -> list[Process]:
