@@ -14,7 +14,7 @@
 #include "codec_internal.h"
 
 enum {
-    KEEP_PICKLER_MAX = 64 * 1024, /* bytes in a message after which the pickler is kept */
+    KEEP_PICKLER_MAX = 16 * 1024, /* bytes in a message after which the pickler is kept */
     COPY_TO_LOAD_MAX = 4 * 1024   /* bytes; copying these is cheaper than making a memoryview */
 };
 
@@ -148,9 +148,22 @@ encode_by_pickler(psn_codec *codec, PyObject *obj, psn_encoded *out)
     return 0;
 }
 
+/* A finalizer may still send something when the module has been cleared at the interpreter's end. */
+static int
+require_ready(psn_codec *codec)
+{
+    if (codec->forking_pickler != NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "objects cannot be sent or received any more: the interpreter is shutting down");
+    return -1;
+}
+
 int
 psn_pickle_encode(psn_codec *codec, PyObject *obj, psn_encoded *out)
 {
+    if (require_ready(codec) < 0)
+        return -1;
     int status = is_stock(codec) ? encode_by_pickler(codec, obj, out)
                                  : encode_by_class(codec, obj, out);
     return status == 0 ? 0 : psn_encode_by_fallback(codec, obj, out);
@@ -191,6 +204,8 @@ PyObject *
 psn_pickle_decode(psn_codec *codec, const char *data, Py_ssize_t size, PyObject *buffers)
 {
     PyObject *obj = NULL;
+    if (require_ready(codec) < 0)
+        return NULL;
     PyObject *loads = PyObject_GetAttr(codec->forking_pickler, codec->name_loads);
     if (loads == NULL)
         return NULL;
@@ -320,11 +335,11 @@ psn_pickle_traverse(psn_codec *codec, visitproc visit, void *arg)
 void
 psn_pickle_clear(psn_codec *codec)
 {
+    Py_CLEAR(codec->forking_pickler); /* first: from now on nothing is pickled */
     dispose(atomic_exchange(&codec->idle, NULL));
     Py_CLEAR(codec->pickler_type);
     Py_CLEAR(codec->pickling_error);
     Py_CLEAR(codec->sink_type);
-    Py_CLEAR(codec->forking_pickler);
     Py_CLEAR(codec->forking_members);
     Py_CLEAR(codec->stock_init);
     Py_CLEAR(codec->stock_dumps);
