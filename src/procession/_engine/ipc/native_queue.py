@@ -35,6 +35,7 @@ class _Handover:
     if TYPE_CHECKING:  # what the native queue has of its own
 
         def descriptors(self) -> tuple[int, int]: ...
+        def fileno(self) -> int: ...
 
         @property
         def closed(self) -> bool: ...
@@ -57,6 +58,10 @@ class _Handover:
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
         state = "closed" if self.closed else f"maxsize={self.maxsize}"
         return f"<{kind} {state} at {id(self):#x}>"
+
+    def _waitable(self) -> int:
+        """What ``multiprocessing.connection.wait`` takes in place of this queue."""
+        return self.fileno()
 
     @property
     def _closed(self) -> bool:

@@ -12,6 +12,7 @@ Pickling is done by the caller and outside of the lock, so what cannot be pickle
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import Empty, Full
@@ -165,6 +166,12 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize)
 
+    def _attach(self, maxsize: int, log: MessageLog) -> None:
+        super()._attach(maxsize, log)
+        # Taken by a get_many that met a message which could not be unpickled: first that
+        # message's exception, unless it was raised there and then, and what came after it.
+        self._left: deque[bytes | Exception] = deque()
+
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put ``obj``, waiting for room at most ``timeout`` seconds (None: for ever).
 
@@ -180,6 +187,8 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         Raises queue.Empty when none comes in time, and ValueError when the queue is closed.
         """
         self._check_closed()
+        if self._left:
+            return self._load_left()
         return pickler.loads(self._take_pickled(1, block, timeout)[0])
 
     def put_nowait(self, obj: Any) -> None:
@@ -214,13 +223,39 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
 
         With ``claim`` (0 to 255) the range of message indices that was taken is written into
         that claim before it is taken: ``claimed`` tells others what this process held.
-        Raises queue.Empty after ``timeout`` seconds.
+        Raises queue.Empty after ``timeout`` seconds.  A message that cannot be unpickled raises
+        when it is the first; otherwise those before it are returned, and the next call raises.
         """
         self._check_closed()
         if max_items < 1:
             raise ValueError(f"get_many() takes one message or more, not max_items={max_items}")
-        messages = self._take_pickled(max_items, block, timeout, claim)
-        return [pickler.loads(message) for message in messages]
+        if self._left:
+            return [self._load_left()]
+        return self._load_all(self._take_pickled(max_items, block, timeout, claim))
+
+    def _load_all(self, messages: list[bytes]) -> list[Any]:
+        """Unpickle; what comes after a message that cannot be waits for the next call."""
+        objects: list[Any] = []
+        for index, message in enumerate(messages):
+            try:
+                objects.append(pickler.loads(message))
+            except Exception as error:  # noqa: PERF203  # unpickling may raise anything
+                self._left.extend(messages[index + 1 :])
+                if not objects:
+                    raise
+                self._left.appendleft(error)
+                break
+        return objects
+
+    def _load_left(self) -> Any:
+        entry = self._left.popleft()
+        if isinstance(entry, Exception):
+            raise entry
+        return pickler.loads(entry)
+
+    def empty(self) -> bool:
+        """Whether there is no message; exact at the moment of asking."""
+        return super().empty() and not self._left
 
     def claimed(self, claim: int) -> tuple[int, int]:
         """(first index, count) of the last range taken under this claim; count 0 for none.
