@@ -29,6 +29,8 @@ LOCKED := $(if $(shell command -v flock),flock $(BUILD)/.lock)
 
 VENV_MADE := $(VENV)/.made-by-$(TAG)
 INSTALLED := $(VENV)/.installed
+# What a command says goes into a file, and is shown when it fails.
+or_show = >$(1) 2>&1 || { cat $(1); exit 1; }
 SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/package_files.py \
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
@@ -58,9 +60,9 @@ DEVELOP := $(BUILD)/develop-$(TAG)
 develop: $(VENV)/.group-build ## put the extension into src/, so that PYTHONPATH=src works (PYTHON=...)
 	@mkdir -p $(DEVELOP)
 	@printf "[binaries]\npython = '%s'\n" '$(BIN)/python' >$(DEVELOP)/python.ini
-	@test -f $(DEVELOP)/build.ninja || \
-	  $(LOCKED) $(MESON) setup $(DEVELOP) --native-file $(DEVELOP)/python.ini -Doptimization=2
-	@$(LOCKED) $(MESON) compile -C $(DEVELOP)
+	@test -f $(DEVELOP)/build.ninja || $(LOCKED) $(MESON) setup $(DEVELOP) \
+	  --native-file $(DEVELOP)/python.ini -Doptimization=2 $(call or_show,$(DEVELOP)/setup.log)
+	@$(LOCKED) $(MESON) compile -C $(DEVELOP) $(call or_show,$(DEVELOP)/compile.log)
 	@# Renamed over the old one, never written into it: it may be mapped by a running process.
 	@for module in $(DEVELOP)/binding/_native.*.so; do \
 	  place=src/procession/$$(basename $$module); \
@@ -82,8 +84,9 @@ COMMA := ,
 # $(call core_tests,build folder,options of the build,options of the run)
 define core_tests
 sh -e -c 'mkdir -p $(1); \
-  test -f $(1)/build.ninja || $(LOCKED) $(MESON) setup $(1) -Dcore_only=true $(2) >/dev/null; \
-  $(LOCKED) $(MESON) compile -C $(1) >$(1)/compile.log 2>&1 || { cat $(1)/compile.log; exit 1; }; \
+  test -f $(1)/build.ninja || \
+    $(LOCKED) $(MESON) setup $(1) -Dcore_only=true $(2) $(call or_show,$(1)/setup.log); \
+  $(LOCKED) $(MESON) compile -C $(1) $(call or_show,$(1)/compile.log); \
   $(MESON) test -C $(1) --no-rebuild --print-errorlogs $(3)'
 endef
 
