@@ -32,15 +32,15 @@ static bool size_class(uint64_t size, uint32_t *number, uint64_t *capacity) {
 
 /* ---- free lists ---- */
 
-static void push(psn_segment *segment, uint32_t *list, uint32_t index) {
-    psn_segment_block(segment, index)->next_free = *list;
-    *list = index;
+static void push(psn_segment *segment, psn_atomic32 *list, uint32_t index) {
+    psn_segment_block(segment, index)->next_free = psn_load_relaxed32(list);
+    psn_store_relaxed32(list, index);
 }
 
-static uint32_t pop(psn_segment *segment, uint32_t *list) {
-    uint32_t index = *list;
+static uint32_t pop(psn_segment *segment, psn_atomic32 *list) {
+    uint32_t index = psn_load_relaxed32(list);
     if (index != 0) {
-        *list = psn_segment_block(segment, index)->next_free;
+        psn_store_relaxed32(list, psn_segment_block(segment, index)->next_free);
     }
     return index;
 }
@@ -57,10 +57,10 @@ static void push_warm(psn_segment *segment, uint32_t index) {
 
 static void rebuild_lists(psn_segment *segment) {
     psn_arena *arena = psn_segment_arena(segment);
-    arena->cold_list = 0;
+    psn_store_relaxed32(&arena->cold_list, 0);
     arena->warm_bytes = 0;
     for (uint32_t number = 0; number < PSN_SIZE_CLASSES; number++) {
-        arena->warm_lists[number] = 0;
+        psn_store_relaxed32(&arena->warm_lists[number], 0);
     }
     for (uint32_t index = 1; index < arena->block_count; index++) {
         uint64_t state = psn_load_acquire64(&psn_segment_block(segment, index)->state);
@@ -142,7 +142,7 @@ uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep) {
     psn_arena *arena = psn_segment_arena(segment);
     uint64_t freed = 0;
     for (uint32_t number = PSN_SIZE_CLASSES; number-- > 0;) { /* the largest first */
-        while (arena->warm_bytes > keep && arena->warm_lists[number] != 0) {
+        while (arena->warm_bytes > keep && psn_load_relaxed32(&arena->warm_lists[number]) != 0) {
             uint32_t index = pop(segment, &arena->warm_lists[number]);
             uint64_t capacity = psn_segment_block(segment, index)->capacity;
             arena->warm_bytes -= capacity;
@@ -191,9 +191,9 @@ static psn_status take_cold(psn_segment *segment, uint64_t capacity, bool is_chu
     psn_block *block = psn_segment_block(segment, *index);
     if (block->capacity != capacity) {
         uint64_t align = capacity >= ALIGN_FROM ? ALIGN_FROM : psn_os_page_size();
-        block->offset = PSN_ROUND_UP(arena->file_end, align);
+        block->offset = PSN_ROUND_UP(psn_load_relaxed64(&arena->file_end), align);
         block->capacity = capacity;
-        arena->file_end = block->offset + capacity;
+        psn_store_relaxed64(&arena->file_end, block->offset + capacity);
     }
     return PSN_OK;
 }

@@ -77,14 +77,14 @@ static_assert(sizeof(psn_block) == 64, "one cache line a block");
 
 typedef struct {
     psn_mutex lock;
-    uint64_t file_end;           /* next free byte of the file */
+    psn_atomic64 file_end;       /* next free byte of the file */
     uint32_t block_count;        /* entries ever used; entry 0 stays unused */
-    uint32_t cold_list;          /* head, 0 = empty */
+    psn_atomic32 cold_list;      /* head, 0 = empty */
     uint64_t warm_bytes;
     psn_atomic64 recoveries;     /* abandoned locks seen, all locks of the segment */
     psn_atomic32 suspect;        /* a lock was found abandoned: somebody died, reclaim */
     uint32_t reserved;
-    uint32_t warm_lists[PSN_SIZE_CLASSES];
+    psn_atomic32 warm_lists[PSN_SIZE_CLASSES];
 } psn_arena;
 
 /* ---- peers ---- */

@@ -55,6 +55,7 @@ static inline uint64_t psn_os_ticks(void) {
 /* ---- sleeping ---- */
 /* PSN_OK: woken, or the word was not `expected`. */
 psn_status psn_os_futex_wait(psn_atomic32 *word, uint32_t expected, uint64_t deadline);
+void psn_os_nap(uint64_t nanoseconds); /* may be shorter */
 void psn_os_futex_wake(psn_atomic32 *word, uint32_t count);
 
 /* ---- descriptors that ring ---- */

@@ -232,6 +232,14 @@ psn_status psn_os_futex_wait(psn_atomic32 *word, uint32_t expected, uint64_t dea
     return errno == ETIMEDOUT ? PSN_TIMEOUT : errno == EINTR ? PSN_INTERRUPTED : PSN_SYSTEM;
 }
 
+void psn_os_nap(uint64_t nanoseconds) {
+    struct timespec time = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS),
+                            .tv_nsec = (long)(nanoseconds % NANOSECONDS)};
+    int saved = errno;
+    nanosleep(&time, NULL);
+    errno = saved;
+}
+
 void psn_os_futex_wake(psn_atomic32 *word, uint32_t count) {
     int saved = errno;
     syscall(SYS_futex, word, FUTEX_WAKE, count > INT_MAX ? INT_MAX : (int)count, NULL, NULL, 0);

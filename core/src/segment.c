@@ -111,7 +111,7 @@ static psn_status fill_header(psn_segment *segment, psn_segment_kind kind, uint3
     header->checksum = checksum(header);
 
     psn_arena *arena = psn_segment_arena(segment);
-    arena->file_end = PSN_CONTROL_SIZE;
+    psn_store_relaxed64(&arena->file_end, PSN_CONTROL_SIZE);
     arena->block_count = 1;
     return psn_mutex_init(&arena->lock);
 }

@@ -15,6 +15,7 @@ struct psn_segment {
     char *control;
     psn_mapped_block *mapped; /* PSN_BLOCKS entries */
     psn_atomic64 swept_at;    /* psn_now of this process' last look for dead peers */
+    psn_atomic64 waited_in_vain_at; /* messages taken + 1 when waiting for a consumer last failed */
     psn_atomic32 users;       /* handles and holds; the last one unmaps */
 
     psn_atomic32 peer;        /* slot + 1 in the peer table, 0 = none yet; set under the lock below */
