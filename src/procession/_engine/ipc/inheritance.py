@@ -22,7 +22,7 @@ import sys
 import types
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,7 +93,7 @@ def _reachable(root: object, wanted: set[int]) -> set[int] | None:
     while todo and len(found) < len(wanted):
         for child in _children(todo.popleft()):
             identity = id(child)
-            if identity in seen or isinstance(child, _LEAVES):
+            if identity in seen or issubclass(type(child), _LEAVES):
                 continue
             if len(seen) >= LARGEST_SEARCH:
                 return None
@@ -110,13 +110,18 @@ def _children(current: object) -> Iterable[object]:
     The garbage collector knows what an object refers to, whatever its type.  Functions and
     classes need judgement instead: a function refers to all globals of its module.
     """
-    if isinstance(current, types.FunctionType):
-        return _of_function(current)
-    if isinstance(current, type) and _belongs_to(current.__module__, _UNSEARCHED):
+    kind = type(current)  # isinstance() would ask the object for its __class__
+    if issubclass(kind, types.FunctionType):
+        return _of_function(cast("types.FunctionType", current))
+    if issubclass(kind, type) and _belongs_to(_module_of(current), _UNSEARCHED):
         return ()
-    if isinstance(current, (types.BuiltinFunctionType, types.MethodWrapperType)):
-        return (current.__self__,)
+    if issubclass(kind, (types.BuiltinFunctionType, types.MethodWrapperType)):
+        return (cast("types.BuiltinFunctionType", current).__self__,)
     return gc.get_referents(current)
+
+
+def _module_of(cls: object) -> object:
+    return type.__getattribute__(cast("type", cls), "__module__")
 
 
 def _of_function(function: types.FunctionType) -> Iterator[object]:

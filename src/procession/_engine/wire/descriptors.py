@@ -58,9 +58,12 @@ def share(descriptors: Sequence[int]) -> SharedDescriptors:
     """Prepare descriptors for a pickle; they stay open and owned here.
 
     ``ABSENT`` stays ``ABSENT``.  A descriptor that occurs twice travels once and arrives as
-    two descriptors.
+    two descriptors.  Raises OSError when one of them is not open.
     """
-    handles = {number: _attach(number) for number in descriptors if number != ABSENT}
+    for number in descriptors:
+        if number != ABSENT:
+            os.fstat(number)  # before any is duplicated: nobody would ever fetch the duplicate
+    handles = {number: _attach(number) for number in set(descriptors) - {ABSENT}}
     return SharedDescriptors(handles, tuple(descriptors))
 
 
