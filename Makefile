@@ -35,7 +35,7 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: help demo test test-portable develop core-test sanitize lint layers format types dist clean
+.PHONY: help demo test test-portable develop core-test sanitize examples docs-check lint layers format types dist clean
 .PHONY: FORCE
 .DELETE_ON_ERROR:
 
@@ -52,6 +52,9 @@ test: core-test $(INSTALLED) $(VENV)/.group-test ## the same, and run the tests 
 
 test-portable: $(INSTALLED) $(VENV)/.group-test ## run the Python tests on the pure-Python transport
 	@PROCESSION_TRANSPORT=portable $(BIN)/python -m pytest $(ARGS)
+
+examples: $(INSTALLED) $(VENV)/.group-test ## run every example program under every start method
+	@$(BIN)/python -m pytest tests/examples $(ARGS)
 
 # ---- for developers --------------------------------------------------------------------
 
@@ -99,6 +102,9 @@ lint: $(VENV)/.group-lint layers ## ruff, import layers, and our own checks of t
 layers: $(VENV)/.group-lint
 	@PYTHONPATH=src $(BIN)/lint-imports --no-cache
 
+docs-check: $(VENV_MADE) ## links, Python examples and verbs in the documents
+	@$(BIN)/python tools/check_docs.py
+
 format: $(VENV)/.group-lint ## let ruff format the Python sources and repair what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -107,7 +113,7 @@ types: $(VENV)/.group-types ## mypy --strict on the package
 	@$(BIN)/mypy
 
 dist: $(VENV)/.group-dist ## build the source archive and the wheel into dist/
-	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/python -m build
 
 clean: ## remove everything that was built, and the virtual environments
 	rm -rf $(BUILD) dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

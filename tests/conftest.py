@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from textwrap import dedent
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
+import procession
 from tests.leaks import end_left_processes, left_behind, take_inventory
 from tests.programs import Outcome, run_program
 
-with suppress(ImportError):
-    import numpy as _  # noqa: F401  its pool of native threads starts now, not within some test
+# NumPy's linear algebra would start a pool of native threads at import, within some test.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 # Programs that tests run have working folders of their own: `PYTHONPATH=src` must hold there too.
 if "PYTHONPATH" in os.environ:
     entries = os.environ["PYTHONPATH"].split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
+
+# How long an example takes says nothing on a machine that is busy; the same ones in every run.
+settings.register_profile("procession", deadline=None, derandomize=True, database=None)
+settings.load_profile("procession")
 
 START_METHODS = multiprocessing.get_all_start_methods()
 
@@ -42,9 +47,7 @@ def nothing_left_behind() -> Iterator[None]:
 @pytest.fixture(params=START_METHODS)
 def context(request: pytest.FixtureRequest) -> BaseContext:
     """Procession's context of each start method of this system in turn."""
-    procession = importlib.import_module("procession")
-    chosen = procession.get_context(request.param)
-    assert isinstance(chosen, BaseContext)
+    chosen: BaseContext = procession.get_context(request.param)
     return chosen
 
 
