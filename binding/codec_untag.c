@@ -52,6 +52,18 @@ read_length(reader *r, Py_ssize_t unit)
     return length;
 }
 
+/* A str of one character, which we made, as the interpreter has it: it keeps one object for each of
+ * the first 256 characters.  Takes over the reference. */
+static PyObject *
+the_only(PyObject *text)
+{
+    Py_UCS4 character = PyUnicode_READ_CHAR(text, 0);
+    if (character > 255)
+        return text;
+    Py_DECREF(text);
+    return PyUnicode_FromOrdinal((int)character);
+}
+
 /* Whether one of the bytes is 128 or more. */
 static int
 has_high_byte(const char *data, Py_ssize_t size)
@@ -70,14 +82,17 @@ has_high_byte(const char *data, Py_ssize_t size)
 PyObject *
 psn_ascii_decode(const char *data, Py_ssize_t size, Py_ssize_t position)
 {
-    if (has_high_byte(data, size))
-        return psn_damaged("an ASCII string has a character above 127", position);
-    if (size == 1)
-        return PyUnicode_FromOrdinal(*data); /* the interpreter has one object for each */
     PyObject *text = PyUnicode_New(size, 127);
-    if (text != NULL && size > 0)
-        memcpy(PyUnicode_DATA(text), data, (size_t)size);
-    return text;
+    if (text == NULL || size == 0)
+        return text;
+    char *characters = PyUnicode_DATA(text);
+    memcpy(characters, data, (size_t)size);
+    if (has_high_byte(characters, size)) {
+        memset(characters, 0, (size_t)size); /* a str in this form must not exist, even dying */
+        Py_DECREF(text);
+        return psn_damaged("an ASCII string has a character above 127", position);
+    }
+    return size == 1 ? the_only(text) : text;
 }
 
 #ifndef Py_GIL_DISABLED
@@ -132,20 +147,19 @@ read_ascii(reader *r)
     return psn_ascii_decode(data, length, position);
 }
 
-/* The character of width bytes at data, which need not be aligned. */
-static inline uint32_t
-character(const unsigned char *data, Py_ssize_t width)
+/* The greatest of these characters of width bytes. */
+static uint32_t
+greatest_of(const void *characters, Py_ssize_t length, Py_ssize_t width)
 {
-    uint32_t wide;
-    uint16_t narrow;
-    if (width == 1)
-        return *data;
-    if (width == 2) {
-        memcpy(&narrow, data, sizeof narrow);
-        return narrow;
+    const Py_UCS1 *ones = characters;
+    const Py_UCS2 *twos = characters;
+    const Py_UCS4 *fours = characters;
+    uint32_t greatest = 0;
+    for (Py_ssize_t i = 0; i < length; i++) {
+        uint32_t next = width == 1 ? ones[i] : width == 2 ? twos[i] : fours[i];
+        greatest = next > greatest ? next : greatest;
     }
-    memcpy(&wide, data, sizeof wide);
-    return wide;
+    return greatest;
 }
 
 /* Characters of 1, 2 or 4 bytes of which one needs that width. */
@@ -153,22 +167,20 @@ static PyObject *
 read_wide(reader *r, Py_ssize_t width, uint32_t at_least, uint32_t at_most)
 {
     Py_ssize_t length = read_length(r, width);
-    if (length < 0)
+    if (length == 0)
+        return damaged(r, "an empty string is said to have wide characters");
+    PyObject *text = length < 0 ? NULL : PyUnicode_New(length, at_most);
+    if (text == NULL)
         return NULL;
-    uint32_t greatest = 0;
-    for (Py_ssize_t i = 0; i < length; i++) {
-        uint32_t next = character(r->at + i * width, width);
-        if (next > greatest)
-            greatest = next;
-    }
-    if (greatest < at_least || greatest > at_most)
+    memcpy(PyUnicode_DATA(text), r->at, (size_t)(length * width));
+    uint32_t greatest = greatest_of(PyUnicode_DATA(text), length, width);
+    if (greatest < at_least || greatest > at_most) {
+        memset(PyUnicode_DATA(text), 0, (size_t)(length * width));
+        Py_DECREF(text);
         return damaged(r, "the characters of a string do not fit its width");
-    PyObject *text = length == 1 ? PyUnicode_FromOrdinal((int)greatest)
-                                 : PyUnicode_New(length, greatest);
-    if (text != NULL && length > 1)
-        memcpy(PyUnicode_DATA(text), r->at, (size_t)(length * width));
+    }
     r->at += length * width;
-    return text;
+    return length == 1 ? the_only(text) : text;
 }
 
 static PyObject *

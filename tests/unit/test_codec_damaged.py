@@ -54,7 +54,7 @@ def message(*parts: int | bytes) -> bytes:
         (message(ASCII, 1, b"\xff"), "above 127"),
         (message(ASCII, 40, b"a" * 39 + b"\xe9"), "above 127"),
         (message(LATIN1, 2, b"ab"), "do not fit"),
-        (message(LATIN1, 0), "do not fit"),
+        (message(LATIN1, 0), "empty"),
         (message(UCS2, 1, struct.pack("=H", 0xE9)), "do not fit"),
         (message(UCS2, 2, b"abc"), "longer than"),
         (message(UCS4, 1, struct.pack("=I", 0x20AC)), "do not fit"),
