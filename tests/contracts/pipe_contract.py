@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from procession._engine.ipc import transport
 from tests.contracts import children
 from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.outcomes import outcome
 from tests.contracts.queue_contract import BORDERS, EVERYDAY_OBJECTS, Unloadable, Unpicklable
 
 Ends = tuple[Any, Any]
@@ -53,15 +54,6 @@ WITHOUT_ARGUMENTS: list[tuple[str, tuple[Any, ...]]] = [
     ("poll", ()),
     ("fileno", ()),
 ]
-
-
-def outcome(call: Callable[..., Any], *args: Any) -> tuple[type | None, str]:
-    """The type and text of what a call raises; (None, "") when it returns."""
-    try:
-        call(*args)
-    except Exception as error:
-        return type(error), str(error)
-    return None, ""
 
 
 class PipeContract:

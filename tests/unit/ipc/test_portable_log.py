@@ -19,11 +19,6 @@ from procession._engine.ipc.portable_log import MessageLog
 MIB = 1 << 20
 
 
-def views(*messages: bytes) -> list[memoryview]:
-    """Messages as the log takes them."""
-    return [memoryview(message) for message in messages]
-
-
 @pytest.fixture
 def log() -> Iterator[MessageLog]:
     """An unbounded log."""
@@ -40,10 +35,10 @@ def file_size(log: MessageLog) -> int:
 def test_keeps_messages_of_all_sizes_in_order(log: MessageLog) -> None:
     """Messages around the internal borders come back whole, alone and together."""
     messages = [bytes([i % 256]) * n for i, n in enumerate((0, 1, 65_527, 65_528, 65_536, 200_000))]
-    assert log.append(views(*messages)) == (0, 6)
+    assert log.append([*messages]) == (0, 6)
     assert log.take(100) == messages
     for message in messages:
-        log.append(views(message))
+        log.append([message])
     assert [log.take(1) for _ in messages] == [[message] for message in messages]
 
 
@@ -51,7 +46,7 @@ def test_gives_space_back_when_drained(log: MessageLog) -> None:
     """After a burst the file is as small as before."""
     small = file_size(log)
     for _ in range(4):
-        log.append(views(b"x" * MIB))
+        log.append([b"x" * MIB])
     assert file_size(log) > 4 * MIB
     log.take(10)
     assert file_size(log) == small
@@ -60,10 +55,10 @@ def test_gives_space_back_when_drained(log: MessageLog) -> None:
 def test_gives_space_back_when_never_drained(log: MessageLog) -> None:
     """A queue that always holds a few messages does not grow for ever."""
     message = os.urandom(MIB)
-    log.append(views(message, message))
+    log.append([message, message])
     largest = 0
     for _ in range(100):
-        log.append(views(message))
+        log.append([message])
         assert log.take(1) == [message]
         largest = max(largest, file_size(log))
     assert largest < 25 * MIB
@@ -74,14 +69,14 @@ def test_refuses_a_foreign_file(log: MessageLog) -> None:
     """A log whose header is not one says so and is not written to."""
     log._file.write(b"something else entirely", 0)
     with pytest.raises(OSError, match="no queue of this version"):
-        log.append(views(b"x"))
+        log.append([b"x"])
     with pytest.raises(OSError, match="no queue of this version"):
         log.take(1)
 
 
 def test_says_when_the_file_was_cut(log: MessageLog) -> None:
     """A file that is shorter than its header says raises OSError."""
-    log.append(views(b"x" * 100_000))
+    log.append([b"x" * 100_000])
     log._file.truncate(5_000)
     with pytest.raises(OSError, match="damaged from outside"):
         log.take(1)
@@ -91,7 +86,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(
     log: MessageLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that fails raises OSError, and nothing was put."""
-    log.append(views(b"before"))
+    log.append([b"before"])
 
     def fail(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -99,18 +94,18 @@ def test_a_full_disk_leaves_the_log_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(portable_log.SharedFile, "write", fail)
         with pytest.raises(OSError, match="space"):
-            log.append(views(b"lost"))
+            log.append([b"lost"])
     assert log.header().put == 1
-    log.append(views(b"after"))
+    log.append([b"after"])
     assert log.take(10) == [b"before", b"after"]
 
 
 def test_all_or_none() -> None:
     """With all_or_none, nothing is put where there is not room for all."""
     bounded = MessageLog(3)
-    assert bounded.append(views(b"1", b"2"), all_or_none=True) == (0, 2)
-    assert bounded.append(views(b"3", b"4"), all_or_none=True) == (2, 0)
-    assert bounded.append(views(b"3"), all_or_none=True) == (2, 1)
+    assert bounded.append([b"1", b"2"], all_or_none=True) == (0, 2)
+    assert bounded.append([b"3", b"4"], all_or_none=True) == (2, 0)
+    assert bounded.append([b"3"], all_or_none=True) == (2, 1)
     bounded.close()
 
 
@@ -120,16 +115,16 @@ def test_all_or_none() -> None:
 def test_a_death_at_any_write_is_all_or_nothing(operation: str, step: int) -> None:
     """Killed before any write of an operation, the log is as before it or as after it."""
     log = MessageLog(10, counts_tasks=True)
-    log.append(views(b"one", b"two" * 30_000, b"three"))
+    log.append([b"one", b"two" * 30_000, b"three"])
     if operation == "compact":
-        log.append(views(b"b" * 20 * MIB, b"rest"))
+        log.append([b"b" * 20 * MIB, b"rest"])
         log.take(3)
     before = log.header()
     child = os.fork()
     if child == 0:
         _die_at_write(log, step)
         {
-            "append": lambda: log.append(views(b"four", b"5" * 100_000)),
+            "append": lambda: log.append([b"four", b"5" * 100_000]),
             "take": lambda: log.take(2),
             "finish_task": log.finish_task,
             "compact": lambda: log.take(1),
@@ -148,7 +143,7 @@ def test_a_death_at_any_write_is_all_or_nothing(operation: str, step: int) -> No
     }
     assert log.empty()
     assert not log.ready.wait(0)
-    assert log.append(views(b"usable"))[1] == 1
+    assert log.append([b"usable"])[1] == 1
     assert log.ready.wait(0)
     assert log.take(1) == [b"usable"]
     log.close()
@@ -182,7 +177,7 @@ def test_another_door_of_the_same_process_does_not_lose_the_lock(log: MessageLog
 
     def put(target: MessageLog) -> None:
         for _ in range(rounds):
-            target.append(views(b"x"))
+            target.append([b"x"])
 
     def open_and_close() -> None:
         for _ in range(50):
@@ -221,7 +216,7 @@ def _duplicate(log: MessageLog) -> dict[str, object]:
 
 def test_claim_numbers_are_checked(log: MessageLog) -> None:
     """A claim beyond the table raises ValueError and takes nothing."""
-    log.append(views(b"x"))
+    log.append([b"x"])
     for claim in (-1, portable_log.CLAIMS):
         with pytest.raises(ValueError, match="does not exist"):
             log.take(1, claim)

@@ -51,7 +51,7 @@ class AsyncMethods:
         while True:
             try:
                 return self.get_nowait()
-            except Empty:  # noqa: PERF203  # the way to learn it
+            except Empty:  # the way to learn it
                 pause = await _readable(self, pause)
 
     async def aput(self, obj: Any) -> None:
@@ -60,7 +60,7 @@ class AsyncMethods:
         while True:
             try:
                 return self.put_nowait(obj)
-            except Full:  # noqa: PERF203  # as above
+            except Full:  # as above
                 pause = await _readable(self._room_gate(), pause)
 
 

@@ -84,7 +84,7 @@ def _attach(kind: type[Connection], handed_over: SharedDescriptors, end: int) ->
     return connection  # type: ignore[return-value]  # attach makes the class that it is called on
 
 
-def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  # its name there
+def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # its name there
     """Two connected connections; both can send and receive if ``duplex``.
 
     Otherwise the first can only receive and the second only send.  Raises OSError when

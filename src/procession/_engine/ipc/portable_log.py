@@ -101,9 +101,7 @@ class MessageLog:
         with self._file:
             return self._read_header()
 
-    def append(
-        self, messages: Sequence[memoryview], *, all_or_none: bool = False
-    ) -> tuple[int, int]:
+    def append(self, messages: Sequence[bytes], *, all_or_none: bool = False) -> tuple[int, int]:
         """Put as many messages as there is room for: (index of the first, how many).
 
         With ``all_or_none``, none is put where there is not room for all.
@@ -208,21 +206,21 @@ class MessageLog:
     def _write_claim(self, claim: int, first: int, count: int) -> None:
         self._file.write(_CLAIM.pack(first, count), _claim_offset(claim))
 
-    def _write_messages(self, messages: Sequence[memoryview], offset: int) -> int:
+    def _write_messages(self, messages: Sequence[bytes], offset: int) -> int:
         """Write behind the tail; returns where the tail then is."""
-        small: list[bytes | memoryview] = []
+        small: list[bytes] = []
         start = offset
         for message in messages:
-            small.append(_LENGTH.pack(message.nbytes))
+            small.append(_LENGTH.pack(len(message)))
             offset += _LENGTH.size
-            if message.nbytes < _JOIN_BELOW:
+            if len(message) < _JOIN_BELOW:
                 small.append(message)
             else:
                 self._file.write(b"".join(small), start)
                 self._file.write(message, offset)
                 small.clear()
-                start = offset + message.nbytes
-            offset += message.nbytes
+                start = offset + len(message)
+            offset += len(message)
         if small:
             self._file.write(b"".join(small), start)
         return offset

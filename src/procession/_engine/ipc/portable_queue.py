@@ -121,17 +121,13 @@ class _LogQueue(QueueEnds):
         self._check_closed()
         return self._log.empty()
 
-    def _put_pickled(
-        self, messages: Sequence[memoryview], block: bool, timeout: float | None
-    ) -> int:
+    def _put_pickled(self, messages: Sequence[bytes], block: bool, timeout: float | None) -> int:
         """Put all, waiting for room; returns the index of the first."""
         deadline = _Deadline(block, timeout)
         first, done = self._log.append(messages)
         while done < len(messages):
             if deadline.passed:
-                full = Full()
-                full.put = done  # type: ignore[attr-defined]  # documented at put_many
-                raise full
+                raise _full(done)
             self._wait_at(self._log.room, deadline)
             index, count = self._log.append(messages[done:])
             first = index if done == 0 else first
@@ -163,7 +159,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     compatibility: the queue needs nothing of a context.
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
         self._open(maxsize)
 
     def _attach(self, maxsize: int, log: MessageLog) -> None:
@@ -239,7 +235,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         for index, message in enumerate(messages):
             try:
                 objects.append(pickler.loads(message))
-            except Exception as error:  # noqa: PERF203  # unpickling may raise anything
+            except Exception as error:  # unpickling may raise anything
                 self._left.extend(messages[index + 1 :])
                 if not objects:
                     raise
@@ -297,7 +293,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own state
     """A Queue that counts the tasks put into it and not yet reported as done."""
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
         self._open(maxsize, counts_tasks=True)
 
     def task_done(self) -> None:
@@ -320,7 +316,7 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own 
 class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
     """An unbounded queue with put, get and empty."""
 
-    def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:
         self._open()
 
     def put(self, obj: Any) -> None:
@@ -336,3 +332,10 @@ class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own 
     def _check_closed(self) -> None:
         if self._closed:
             raise OSError(f"handle is closed ({self!r})")
+
+
+def _full(put: int) -> Full:
+    """queue.Full that says how many of the messages were put."""
+    error = Full()
+    error.put = put  # type: ignore[attr-defined]  # documented at put_many
+    return error

@@ -6,6 +6,7 @@ does for its tensors) are honoured, because that very class is used.
 
 from __future__ import annotations
 
+import io
 import pickle
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 __all__ = ["dumps", "loads"]
 
 
-def dumps(obj: Any) -> memoryview:
+def dumps(obj: Any) -> bytes:
     """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
-    return memoryview(ForkingPickler.dumps(obj, pickle.HIGHEST_PROTOCOL))
+    buffer = io.BytesIO()
+    ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
+    return buffer.getvalue()  # hands out the buffer's own bytes, not a copy
 
 
 def loads(data: bytes | bytearray | memoryview) -> Any:
