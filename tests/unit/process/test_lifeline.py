@@ -7,6 +7,7 @@ import select
 import signal
 
 import pytest
+
 from procession._engine.process import lifeline
 from procession._engine.process.lifeline import Lifeline
 

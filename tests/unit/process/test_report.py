@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from procession._engine.errors import RemoteError
 from procession._engine.process import report
 from procession._engine.process.report import Report, ReportFile, watch_arrival
