@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import io
 import multiprocessing.connection
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from procession._engine import native
 from procession._engine.ipc import inheritance
-from procession._engine.wire.descriptors import ABSENT, SharedDescriptors, share
+from procession._engine.wire.descriptors import SharedDescriptors, share
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -84,23 +83,13 @@ def _attach(kind: type[Connection], handed_over: SharedDescriptors, end: int) ->
     return connection  # type: ignore[return-value]  # attach makes the class that it is called on
 
 
-def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # its name there
+def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  # its name there
     """Two connected connections; both can send and receive if ``duplex``.
 
     Otherwise the first can only receive and the second only send.  Raises OSError when
     descriptors or memory run out.
     """
-    first, second = native.Channel.pair(duplex)
-    return _own(first), _own(second)
-
-
-def _own(channel: native.Channel) -> Connection:
-    """A Connection in place of a bare channel, which is closed."""
-    memory, incoming, outgoing = (
-        descriptor if descriptor == ABSENT else os.dup(descriptor)
-        for descriptor in channel.descriptors()
-    )
-    connection = Connection.attach((memory, incoming, outgoing), channel.end)
-    channel.close()
-    inheritance.register(connection)
-    return connection  # type: ignore[return-value]  # attach makes the class that it is called on
+    first, second = cast("tuple[Connection, Connection]", Connection.pair(duplex))
+    inheritance.register(first)
+    inheritance.register(second)
+    return first, second

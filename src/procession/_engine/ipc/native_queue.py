@@ -75,7 +75,7 @@ class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, St
     compatibility: the queue needs nothing of a context.
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         native.Queue.__init__(self, max(0, maxsize))
         self.ends_closed = set()
 
@@ -87,7 +87,7 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # as a
 class SimpleQueue(native.Queue, _Handover, QueueEnds, StandardSimpleQueue):  # type: ignore[misc]  # as above
     """An unbounded queue with put, get and empty."""
 
-    def __init__(self, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         native.Queue.__init__(self)
         self.ends_closed = set()
 

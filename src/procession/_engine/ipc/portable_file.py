@@ -131,7 +131,7 @@ def _guard_of(descriptor: int) -> _Guard:
 
 def _renew_locks() -> None:
     """After a fork: the threads that may have held these locks do not exist here."""
-    global _guards_mutex  # a lock of the module can be renewed in no other way
+    global _guards_mutex  # noqa: PLW0603  # a module's lock can be renewed in no other way
     _guards_mutex = threading.Lock()
     for guard in list(_guards.values()):
         guard.mutex = threading.Lock()

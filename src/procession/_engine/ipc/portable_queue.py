@@ -159,7 +159,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     compatibility: the queue needs nothing of a context.
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize)
 
     def _attach(self, maxsize: int, log: MessageLog) -> None:
@@ -293,7 +293,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own state
     """A Queue that counts the tasks put into it and not yet reported as done."""
 
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize, counts_tasks=True)
 
     def task_done(self) -> None:
@@ -316,7 +316,7 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own 
 class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
     """An unbounded queue with put, get and empty."""
 
-    def __init__(self, *, ctx: BaseContext | None = None) -> None:
+    def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open()
 
     def put(self, obj: Any) -> None:

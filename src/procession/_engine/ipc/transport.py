@@ -32,7 +32,7 @@ def _choose() -> config.TransportName:
         return "portable"
     try:
         # Whether it loads is the question.
-        from procession._engine import native
+        from procession._engine import native  # noqa: F401, PLC0415
     except ImportError:
         if forced == "native":
             raise

@@ -55,7 +55,7 @@ def _wait_with_queues(objects: list[Any], queues: list[Any], timeout: float | No
 
 def _waitable(entry: Any) -> Any:
     # Not public, since programs wait for queues themselves.
-    return entry._waitable() if hasattr(entry, "_waitable") else entry
+    return entry._waitable() if hasattr(entry, "_waitable") else entry  # noqa: SLF001
 
 
 def _is_ready(entry: Any) -> bool:
