@@ -9,6 +9,7 @@ typedef struct {
     PyObject_HEAD
     psn_channel *channel; /* NULL: closed */
     bool closed;
+    bool deaf; /* a message was longer than its receiver allowed: no more receiving */
     int users; /* calls under way; the last one out of a closed channel gives it back */
 } psn_channel_object;
 
@@ -30,7 +31,7 @@ enter(psn_channel_object *self, psn_purpose purpose)
         return refuse("handle is closed");
     if (purpose == TO_SEND && !psn_channel_writable(self->channel))
         return refuse("connection is read-only");
-    if (purpose == TO_RECEIVE && !psn_channel_readable(self->channel))
+    if (purpose == TO_RECEIVE && (self->deaf || !psn_channel_readable(self->channel)))
         return refuse("connection is write-only");
     self->users++;
     return 0;
@@ -320,6 +321,14 @@ receive_view(psn_channel_object *self, PyObject *(*use)(const psn_view *, void *
 }
 
 /* As in the standard library a message that is too long ends the connection for receiving. */
+static void
+end_reading(psn_channel_object *self)
+{
+    self->deaf = true;
+    if (!psn_channel_writable(self->channel))
+        self->closed = true;
+}
+
 static PyObject *
 make_bytes(const psn_view *view, void *context)
 {
@@ -355,7 +364,7 @@ channel_recv_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
     } else {
         result = receive_view(self, make_bytes, &most);
         if (result == NULL && most >= 0 && PyErr_ExceptionMatches(PyExc_OSError))
-            self->closed = true;
+            end_reading(self);
     }
     leave(self);
     return result;
@@ -405,6 +414,10 @@ channel_recv_bytes_into(PyObject *op, PyObject *args, PyObject *kwargs)
         else
             result = receive_view(self, copy_into, &target);
         PyBuffer_Release(&view);
+    } else if (PyErr_ExceptionMatches(PyExc_BufferError)) {
+        PyErr_Format(PyExc_TypeError,
+                     "recv_bytes_into() needs a read-write bytes-like object, not %.100s",
+                     Py_TYPE(destination)->tp_name);
     }
     leave(self);
     return result;
@@ -419,10 +432,12 @@ channel_poll(PyObject *op, PyObject *args, PyObject *kwargs)
     uint64_t deadline = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:poll", names, &timeout))
         return NULL;
-    if (timeout != NULL && psn_deadline(timeout, &deadline) < 0)
-        return NULL;
     if (enter(self, TO_RECEIVE) < 0)
         return NULL;
+    if (timeout != NULL && psn_deadline(timeout, &deadline) < 0) {
+        leave(self);
+        return NULL;
+    }
     psn_status status;
     do {
         status = wait_for_message(self->channel, deadline);
@@ -515,7 +530,8 @@ channel_readable(PyObject *op, void *closure)
 {
     psn_channel_object *self = (psn_channel_object *)op;
     (void)closure;
-    return PyBool_FromLong(self->channel != NULL && psn_channel_readable(self->channel));
+    return PyBool_FromLong(self->channel != NULL && !self->deaf &&
+                           psn_channel_readable(self->channel));
 }
 
 static PyObject *

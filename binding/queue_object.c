@@ -537,6 +537,13 @@ queue_maxsize(PyObject *op, void *closure)
     return queue_count(op, psn_queue_max_items);
 }
 
+static bool
+has_left(const psn_queue_object *self)
+{
+    return self->left_error != NULL ||
+           (self->left != NULL && self->left_at < self->left->used);
+}
+
 static PyObject *
 queue_empty(PyObject *op, PyObject *ignored)
 {
@@ -544,7 +551,7 @@ queue_empty(PyObject *op, PyObject *ignored)
     (void)ignored;
     if (enter(self) < 0)
         return NULL;
-    bool empty = psn_queue_size(self->queue) == 0 && self->left == NULL;
+    bool empty = psn_queue_size(self->queue) == 0 && !has_left(self);
     leave(self);
     return PyBool_FromLong(empty);
 }

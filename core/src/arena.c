@@ -13,35 +13,60 @@
 
 /* ---- size classes: four to a power of two, so at most a fifth is wasted ---- */
 
+/* Whole pages first, so that a capacity is of the very class that it was made for. */
 static bool size_class(uint64_t size, uint32_t *number, uint64_t *capacity) {
-    if (size <= (UINT64_C(1) << SMALLEST_LOG2)) {
-        *number = 0;
-        *capacity = PSN_ROUND_UP(UINT64_C(1) << SMALLEST_LOG2, psn_os_page_size());
-        return true;
-    }
+    const uint64_t smallest = UINT64_C(1) << SMALLEST_LOG2;
     if (size > (UINT64_C(1) << 45)) {
         return false;
     }
+    size = PSN_ROUND_UP(size > smallest ? size : smallest, psn_os_page_size());
+    if (size == smallest) {
+        *number = 0;
+        *capacity = size;
+        return true;
+    }
     uint32_t log2 = 63U - (uint32_t)__builtin_clzll(size - 1); /* 2^log2 < size <= 2^(log2+1) */
     uint64_t step = (UINT64_C(1) << log2) / 4;
-    uint64_t rounded = PSN_ROUND_UP(size, step);
-    *number = 4 * (log2 - SMALLEST_LOG2) + (uint32_t)((rounded - (UINT64_C(1) << log2)) / step);
-    *capacity = PSN_ROUND_UP(rounded, psn_os_page_size());
+    *capacity = PSN_ROUND_UP(size, step);
+    *number = 4 * (log2 - SMALLEST_LOG2) + (uint32_t)((*capacity - (UINT64_C(1) << log2)) / step);
     return *number < PSN_SIZE_CLASSES;
 }
 
 /* ---- free lists ---- */
+
+/* Entries that only chunks may use, so that messages still find room when buffers do not. */
+#define RESERVED_FOR_CHUNKS 1024U
+
+uint32_t psn_arena_entries(const psn_arena *arena) {
+    uint32_t count = arena->block_count;
+    return count == 0 ? 1 : count < PSN_BLOCKS ? count : PSN_BLOCKS;
+}
+
+static bool is_buffer(const psn_block *block) {
+    return (psn_load_relaxed32(&block->flags) & PSN_BLOCK_IS_CHUNK) == 0;
+}
+
+static psn_block_phase phase_at(const psn_segment *segment, uint32_t index) {
+    return psn_block_phase_of(psn_load_acquire64(&psn_segment_block(segment, index)->state));
+}
 
 static void push(psn_segment *segment, psn_atomic32 *list, uint32_t index) {
     psn_segment_block(segment, index)->next_free = psn_load_relaxed32(list);
     psn_store_relaxed32(list, index);
 }
 
-static uint32_t pop(psn_segment *segment, psn_atomic32 *list) {
+/* 0 when the list is empty, or damaged: an entry in use is never handed out a second time. */
+static uint32_t pop(psn_segment *segment, psn_atomic32 *list, bool warm) {
     uint32_t index = psn_load_relaxed32(list);
-    if (index != 0) {
-        psn_store_relaxed32(list, psn_segment_block(segment, index)->next_free);
+    if (index == 0) {
+        return 0;
     }
+    psn_block_phase phase = index < PSN_BLOCKS ? phase_at(segment, index) : PSN_BLOCK_USED;
+    if (warm ? phase != PSN_BLOCK_WARM : phase != PSN_BLOCK_COLD && phase != PSN_BLOCK_NONE) {
+        psn_store_relaxed32(list, 0);
+        return 0;
+    }
+    psn_store_relaxed32(list, psn_segment_block(segment, index)->next_free);
     return index;
 }
 
@@ -55,20 +80,32 @@ static void push_warm(psn_segment *segment, uint32_t index) {
     }
 }
 
+static void discard(psn_segment *segment, const psn_block *block) {
+    if (block->capacity > 0 && block->offset >= PSN_CONTROL_SIZE) {
+        psn_os_memory_discard(segment->fd, block->offset, block->capacity);
+    }
+}
+
+/* The state words are the truth. A cold block may still have its pages: the one who died had
+ * perhaps not come to giving them back. */
 static void rebuild_lists(psn_segment *segment) {
     psn_arena *arena = psn_segment_arena(segment);
     psn_store_relaxed32(&arena->cold_list, 0);
     arena->warm_bytes = 0;
+    arena->buffer_count = 0;
     for (uint32_t number = 0; number < PSN_SIZE_CLASSES; number++) {
         psn_store_relaxed32(&arena->warm_lists[number], 0);
     }
-    for (uint32_t index = 1; index < arena->block_count; index++) {
-        uint64_t state = psn_load_acquire64(&psn_segment_block(segment, index)->state);
-        psn_block_phase phase = psn_block_phase_of(state);
+    for (uint32_t index = 1; index < psn_arena_entries(arena); index++) {
+        const psn_block *block = psn_segment_block(segment, index);
+        psn_block_phase phase = phase_at(segment, index);
         if (phase == PSN_BLOCK_WARM) {
             push_warm(segment, index);
         } else if (phase == PSN_BLOCK_COLD || phase == PSN_BLOCK_NONE) {
+            discard(segment, block);
             push(segment, &arena->cold_list, index);
+        } else {
+            arena->buffer_count += is_buffer(block);
         }
     }
 }
@@ -102,8 +139,9 @@ static void set_state(psn_block *block, uint32_t generation, psn_block_phase pha
 static void make_cold(psn_segment *segment, uint32_t index) {
     psn_block *block = psn_segment_block(segment, index);
     uint32_t generation = psn_block_generation_of(psn_load_acquire64(&block->state));
-    psn_os_memory_discard(segment->fd, block->offset, block->capacity);
+    /* In this order: a block without pages must never be taken for a warm one. */
     set_state(block, generation + 1, PSN_BLOCK_COLD);
+    discard(segment, block);
     push(segment, &psn_segment_arena(segment)->cold_list, index);
 }
 
@@ -120,8 +158,8 @@ void psn_arena_free_locked(psn_segment *segment, psn_ref ref) {
         (phase != PSN_BLOCK_USED && phase != PSN_BLOCK_PREPARING)) {
         return;
     }
-    bool is_chunk = (psn_load_relaxed32(&block->flags) & PSN_BLOCK_IS_CHUNK) != 0;
-    uint64_t limit = is_chunk ? WARM_MAX_CHUNKS : WARM_MAX;
+    uint64_t limit = is_buffer(block) ? WARM_MAX : WARM_MAX_CHUNKS;
+    arena->buffer_count -= is_buffer(block) && arena->buffer_count > 0;
     if (phase == PSN_BLOCK_USED && arena->warm_bytes + block->capacity <= limit) {
         set_state(block, generation + 1, PSN_BLOCK_WARM);
         push_warm(segment, index);
@@ -143,7 +181,10 @@ uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep) {
     uint64_t freed = 0;
     for (uint32_t number = PSN_SIZE_CLASSES; number-- > 0;) { /* the largest first */
         while (arena->warm_bytes > keep && psn_load_relaxed32(&arena->warm_lists[number]) != 0) {
-            uint32_t index = pop(segment, &arena->warm_lists[number]);
+            uint32_t index = pop(segment, &arena->warm_lists[number], true);
+            if (index == 0) {
+                break;
+            }
             uint64_t capacity = psn_segment_block(segment, index)->capacity;
             arena->warm_bytes -= capacity;
             freed += capacity;
@@ -155,45 +196,54 @@ uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep) {
 
 /* ---- taking ---- */
 
-/* Entries that only chunks may use, so that messages still find room when buffers do not. */
-#define RESERVED_FOR_CHUNKS 1024U
-
-static psn_status new_entry(psn_segment *segment, bool is_chunk, uint32_t *index) {
+static psn_status new_entry(psn_segment *segment, uint32_t *index) {
     psn_arena *arena = psn_segment_arena(segment);
-    if (arena->block_count >= PSN_BLOCKS - (is_chunk ? 0 : RESERVED_FOR_CHUNKS)) {
+    uint32_t count = psn_arena_entries(arena);
+    if (count == PSN_BLOCKS) {
         psn_arena_trim_locked(segment, 0);
-        *index = pop(segment, &arena->cold_list);
+        *index = pop(segment, &arena->cold_list, false);
         return *index != 0 ? PSN_OK : PSN_FULL;
     }
     uint64_t page = psn_os_page_size();
-    uint64_t at = PSN_BLOCKS_AT + (uint64_t)arena->block_count * sizeof(psn_block);
+    uint64_t at = PSN_BLOCKS_AT + (uint64_t)count * sizeof(psn_block);
     if (at % page == 0) { /* first entry of a page of the table */
         psn_status status = psn_os_memory_reserve(segment->fd, at, page);
         if (status != PSN_OK) {
             return status;
         }
     }
-    *index = arena->block_count++;
+    *index = count;
+    arena->block_count = count + 1;
     return PSN_OK;
 }
 
+/* Two blocks must never name the same bytes, whichever of these stores is the last one made. */
+static void give_range(psn_arena *arena, psn_block *block, uint64_t capacity) {
+    uint64_t align = capacity >= ALIGN_FROM ? ALIGN_FROM : psn_os_page_size();
+    uint64_t at = PSN_ROUND_UP(psn_load_relaxed64(&arena->file_end), align);
+    psn_store_relaxed64(&arena->file_end, at + capacity);
+    psn_order_stores();
+    block->capacity = 0; /* so that a half-made entry gets a range of its own once more */
+    psn_order_stores();
+    block->offset = at;
+    psn_order_stores();
+    block->capacity = capacity;
+    psn_order_stores();
+}
+
 /* An entry without pages, with a range of the file for `capacity` bytes. */
-static psn_status take_cold(psn_segment *segment, uint64_t capacity, bool is_chunk,
-                            uint32_t *index) {
+static psn_status take_cold(psn_segment *segment, uint64_t capacity, uint32_t *index) {
     psn_arena *arena = psn_segment_arena(segment);
-    *index = pop(segment, &arena->cold_list);
+    *index = pop(segment, &arena->cold_list, false);
     if (*index == 0) {
-        psn_status status = new_entry(segment, is_chunk, index);
+        psn_status status = new_entry(segment, index);
         if (status != PSN_OK) {
             return status;
         }
     }
     psn_block *block = psn_segment_block(segment, *index);
     if (block->capacity != capacity) {
-        uint64_t align = capacity >= ALIGN_FROM ? ALIGN_FROM : psn_os_page_size();
-        block->offset = PSN_ROUND_UP(psn_load_relaxed64(&arena->file_end), align);
-        block->capacity = capacity;
-        psn_store_relaxed64(&arena->file_end, block->offset + capacity);
+        give_range(arena, block, capacity);
     }
     return PSN_OK;
 }
@@ -201,13 +251,17 @@ static psn_status take_cold(psn_segment *segment, uint64_t capacity, bool is_chu
 static psn_status take_locked(psn_segment *segment, uint32_t number, uint64_t capacity,
                               bool is_chunk, uint32_t *index, bool *fresh) {
     psn_arena *arena = psn_segment_arena(segment);
-    *index = pop(segment, &arena->warm_lists[number]);
-    *fresh = *index == 0;
-    if (!*fresh) {
-        arena->warm_bytes -= psn_segment_block(segment, *index)->capacity;
+    if (!is_chunk && arena->buffer_count >= PSN_BLOCKS - RESERVED_FOR_CHUNKS) {
+        return PSN_FULL;
+    }
+    *index = pop(segment, &arena->warm_lists[number], true);
+    if (*index != 0 && psn_segment_block(segment, *index)->capacity == capacity) {
+        arena->warm_bytes -= capacity;
+        *fresh = false;
         return PSN_OK;
     }
-    return take_cold(segment, capacity, is_chunk, index);
+    *fresh = true; /* a warm block of another size than its list's is damaged: leave it alone */
+    return take_cold(segment, capacity, index);
 }
 
 psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, uint32_t holder,
@@ -229,6 +283,7 @@ psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, u
         generation += generation == 0; /* a new entry: 0 would make the reference look like none */
         psn_store_relaxed64(&block->seq, PSN_SEQ_NONE);
         psn_store_relaxed32(&block->flags, flags);
+        psn_segment_arena(segment)->buffer_count += is_buffer(block);
         psn_store_relaxed32(&block->next_chunk, 0);
         if (holder != 0) {
             psn_peer_hold(segment, holder, index);

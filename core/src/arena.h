@@ -40,6 +40,8 @@ static inline uint32_t psn_block_generation_of(uint64_t state) {
 static inline uint64_t psn_block_state(uint32_t generation, psn_block_phase phase) {
     return (uint64_t)generation << 32 | (uint64_t)phase;
 }
+/* Entries ever used, entry 0 included; never more than there are. Locked. */
+uint32_t psn_arena_entries(const psn_arena *arena);
 /* Is it in use, under this very reference? */
 bool psn_arena_is_used(const psn_segment *segment, psn_ref ref);
 

@@ -86,6 +86,12 @@ static inline bool psn_cas_seq64(psn_atomic64 *a, uint64_t *expected, uint64_t v
 static inline void psn_fence_seq(void) {
     atomic_thread_fence(memory_order_seq_cst);
 }
+/* The stores before are made before the stores after, as far as a SIGKILL of this very thread can
+ * tell them apart: it falls between two instructions, so only the compiler has to be held. Whoever
+ * goes on from there has taken the dead thread's lock, which orders the rest. */
+static inline void psn_order_stores(void) {
+    atomic_signal_fence(memory_order_release);
+}
 
 /* Between two looks in a spin loop: lets the sibling hardware thread run. */
 static inline void psn_pause(void) {

@@ -225,8 +225,9 @@ psn_status psn_channel_descriptors(psn_channel *channel, int *memory_fd, int *in
 
 static bool is_broken(psn_channel *channel) {
     channel->seen_closes = psn_load_acquire32(&channel->out.shared->closes);
-    channel->looked_at = psn_os_ticks();
-    return channel->out_fd < 0 || psn_os_reader_gone(channel->out_fd);
+    bool broken = channel->out_fd < 0 || psn_os_reader_gone(channel->out_fd);
+    channel->looked_at = broken ? 0 : psn_os_ticks(); /* once broken, look each time */
+    return broken;
 }
 
 /* Asking the kernel each time would double the cost of a small message: ask when an end was

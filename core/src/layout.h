@@ -13,7 +13,8 @@
  * What is truth and what is only remembered for speed:
  *   truth     header; a lane's commit words (puts, gets) and the position that each names; a
  *             block's phase and generation, seq and lane; a peer's holds
- *   memory    free lists, warm_bytes, backlog counters: rebuilt from the truth after a death
+ *   memory    free lists, warm_bytes, counters of bytes and buffers: rebuilt from the truth after
+ *             a death
  */
 #ifndef PSN_LAYOUT_H
 #define PSN_LAYOUT_H
@@ -56,7 +57,8 @@ typedef enum {
 
 enum {
     PSN_BLOCK_IS_CHUNK = 1, /* part of a lane's chain: the chain says whether it is in use */
-    PSN_BLOCK_INHERITED = 2 /* a fork copied a hold on it: look at all peers before freeing */
+    PSN_BLOCK_INHERITED = 2, /* a fork copied a hold on it: look at all peers before freeing */
+    PSN_BLOCK_PINNED = 4     /* a fork copied it to a child that got no slot: never free it */
 };
 
 #define PSN_SEQ_NONE UINT64_MAX
@@ -83,6 +85,8 @@ typedef struct {
     uint64_t warm_bytes;
     psn_atomic64 recoveries;     /* abandoned locks seen, all locks of the segment */
     psn_atomic32 suspect;        /* a lock was found abandoned: somebody died, reclaim */
+    uint32_t peer_count;         /* slots ever used */
+    uint32_t buffer_count;       /* blocks in use that are not chunks; memory, not truth */
     uint32_t reserved;
     psn_atomic32 warm_lists[PSN_SIZE_CLASSES];
 } psn_arena;

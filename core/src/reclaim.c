@@ -66,9 +66,9 @@ static void bury_dead_peers(psn_segment *segment) {
 
 static uint64_t sweep_blocks(psn_sweep *sweep) {
     psn_segment *segment = sweep->segment;
-    uint32_t count = psn_segment_arena(segment)->block_count;
+    uint32_t count = psn_arena_entries(psn_segment_arena(segment));
     uint64_t freed = 0;
-    for (uint32_t index = 1; index < count && index < PSN_BLOCKS; index++) {
+    for (uint32_t index = 1; index < count; index++) {
         psn_block *block = psn_segment_block(segment, index);
         uint64_t state = psn_load_acquire64(&block->state);
         psn_block_phase phase = psn_block_phase_of(state);
@@ -140,9 +140,9 @@ void psn_segment_memory(psn_segment *segment, psn_memory *memory) {
     }
     const psn_arena *arena = psn_segment_arena(segment);
     memory->warm_bytes = arena->warm_bytes;
-    memory->block_entries = arena->block_count - 1;
+    memory->block_entries = psn_arena_entries(arena) - 1;
     memory->recoveries = psn_load_relaxed64(&arena->recoveries);
-    for (uint32_t index = 1; index < arena->block_count; index++) {
+    for (uint32_t index = 1; index < psn_arena_entries(arena); index++) {
         const psn_block *block = psn_segment_block(segment, index);
         psn_block_phase phase = psn_block_phase_of(psn_load_acquire64(&block->state));
         if (phase == PSN_BLOCK_USED || phase == PSN_BLOCK_PREPARING) {
