@@ -1,0 +1,115 @@
+"""Which task is in whose hands: the parent's table of messages, and what a death makes of it.
+
+A ticket is a message's number in the task queue; the queue counts, so ticket and number are
+one.  A ticket stands in the table from before its message is put until the last of its tasks
+has ended.  A worker's claim, kept by the queue in shared memory, names the ticket that it took
+last; its word on the board says how far it got.  So after a death:
+
+- a ticket that is in the table and that nobody took is still in the queue: nothing is lost;
+- of the dead worker's ticket, tasks whose results came have ended;
+- tasks before the place on the board have run, their results died with the worker: run again;
+- the task at that place is to blame: run again, alone, if the call's retries allow it;
+- tasks behind it had not begun: others run them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.errors import WorkerDied
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from procession._engine.errors import Attempt
+    from procession._engine.pool.calls import Chunk
+
+__all__ = ["Ledger", "split_after_death"]
+
+
+class Ledger:
+    """Tickets and their chunks.  All access is under the engine's lock."""
+
+    def __init__(self, tasks: Any) -> None:
+        self._tasks = tasks
+        self._chunks: dict[int, Chunk] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def chunk(self, ticket: int) -> Chunk | None:
+        """Return what the ticket stands for, None when all of it has ended."""
+        return self._chunks.get(ticket)
+
+    def enter(self, chunks: Sequence[Chunk]) -> range:
+        """Give a ticket to each chunk; to be put into the task queue next, in this order."""
+        tickets = range(self._next, self._next + len(chunks))
+        for ticket, chunk in zip(tickets, chunks, strict=True):
+            self._chunks[ticket] = chunk
+            chunk.call.open.add(ticket)
+            chunk.call.tasks_open += len(chunk.items)
+        self._next = tickets.stop
+        return tickets
+
+    def skip(self, messages: int) -> None:
+        """Count messages that are put and have no tasks."""
+        self._next += messages
+
+    def retract_unput(self) -> list[Chunk]:
+        """Take back what was entered and, as putting failed, is not in the queue."""
+        put = self._tasks.messages_put
+        back = [self.leave(ticket) for ticket in range(put, self._next) if ticket in self._chunks]
+        self._next = put
+        return back
+
+    def leave(self, ticket: int) -> Chunk:
+        """All tasks of the ticket have ended, or got other tickets."""
+        chunk = self._chunks[ticket]
+        chunk.call.open.discard(ticket)
+        chunk.call.tasks_open -= len(chunk.items)
+        del self._chunks[ticket]
+        return chunk
+
+    def clear(self) -> None:
+        """Forget everything: the calls were ended otherwise."""
+        self._chunks.clear()
+
+    def held_by_dead(self, slot: int, living: Sequence[int]) -> int | None:
+        """Return the ticket that died in the hands of the worker in ``slot``, None for none.
+
+        A worker may die between announcing a take and taking; somebody else then takes
+        that message.  Who took it is asked in this order: is it still in the queue, does a
+        living worker claim it, did its results come?  The last is for the caller: it must
+        take in all results after this call, and only then look into the table.
+        """
+        taken = self._tasks.messages_taken
+        first, count = self._tasks.claimed(slot)
+        self._tasks.clear_claim(slot)
+        if not count or first >= taken:
+            return None
+        claims = (self._tasks.claimed(other) for other in living)
+        return None if any(held and begin == first for begin, held in claims) else int(first)
+
+
+def split_after_death(
+    chunk: Chunk, place: int, attempt: Attempt
+) -> tuple[list[Chunk], tuple[int, WorkerDied] | None]:
+    """Decide what happens to the tasks of a chunk whose worker died at ``place``.
+
+    Returns the chunks to send again, and (index, error) of a task that has had its chances.
+    """
+    ended, size = chunk.delivered, len(chunk.items)
+    if place < ended:
+        return ([chunk.part(ended, size, chunk.attempts)] if ended < size else []), None
+    again = [chunk.part(ended, place)] if ended < place else []
+    behind = [chunk.part(place + 1, size)] if place + 1 < size else []
+    attempts = (*chunk.attempts, attempt)
+    call = chunk.call
+    if len(attempts) <= call.retries:
+        return [*again, chunk.part(place, place + 1, attempts), *behind], None
+    index = chunk.first + place
+    error = WorkerDied(
+        call.arguments(chunk.items[place]), None if call.is_single_task else index, attempts
+    )
+    return [*again, *behind], (index, error)

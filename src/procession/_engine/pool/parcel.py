@@ -1,0 +1,80 @@
+"""A user's objects on their way through a pool's queues.
+
+The queues carry messages of ours, and a message must never fail to be read: the ledger would
+lose it.  So whatever belongs to the user, and could raise when it is pickled or unpickled, is
+a parcel within the message: bytes, and the buffers that travel beside them without a copy.
+Who opens a parcel knows which task it belongs to, and can fail that task alone.
+Values of the commonest plain types cannot fail and need no parcel.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import io
+import pickle
+from contextlib import suppress
+from multiprocessing.reduction import ForkingPickler
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from procession._engine.ipc import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PLAIN", "Buffers", "pack", "pack_by_value", "unpack"]
+
+PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+"""Exact types whose values travel as they are."""
+
+Buffers = tuple[pickle.PickleBuffer, ...] | None
+"""Memory that travels beside the bytes of a parcel; None for none."""
+
+_PROTOCOL = 5
+
+
+def pack(obj: Any) -> tuple[bytes, Buffers]:
+    """Pickle ``obj``, by the C pickler and ForkingPickler's reducers.
+
+    Raises whatever pickling it raises.
+    """
+    if transport.OUT_OF_BAND_BUFFERS:
+        buffers: list[pickle.PickleBuffer] = []
+        data = _dump(obj, buffers.append)
+        return data, tuple(buffers) or None
+    return _dump(obj, None), None
+
+
+def pack_by_value(obj: Any) -> tuple[bytes, Buffers]:
+    """As ``pack``; what cannot be pickled so (lambdas, closures) travels by value.
+
+    Raises what ``pack`` raised when that fails too.
+    """
+    try:
+        return pack(obj)
+    except Exception:
+        with suppress(Exception):
+            return cloudpickle.dumps(obj), None
+        raise
+
+
+def unpack(data: bytes, buffers: Buffers) -> Any:
+    """Build the object of a parcel.  Raises whatever unpickling it raises."""
+    return pickle.loads(data, buffers=buffers or ())
+
+
+def _dump(obj: Any, on_buffer: Callable[[pickle.PickleBuffer], object] | None) -> bytes:
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, _PROTOCOL, buffer_callback=on_buffer)
+    pickler.dispatch_table = _reducers()
+    pickler.dump(obj)
+    return stream.getvalue()
+
+
+def _reducers() -> dict[type, Any]:
+    """What programs registered on ForkingPickler (PyTorch does), over ``copyreg``'s."""
+    extra: dict[type, Any] = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # noqa: SLF001
+    if copyreg.dispatch_table:
+        return {**copyreg.dispatch_table, **extra}
+    return extra

@@ -1,0 +1,124 @@
+"""How big a message to the workers should be, and how many should be on their way.
+
+A message carries several tasks where tasks are short, so that its cost is shared, and one task
+where they are long, so that no worker hoards work.  Nobody is asked for a ``chunksize``: workers
+say how long their tasks took, and sizes follow.  Sizes grow by a bounded factor at a time,
+since the first tasks of a call may not be like the others, and shrink near the end of the
+input, so that the workers finish together.  A ``chunksize`` that was given is the grain:
+messages carry whole grains, and grains of long tasks travel one by one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Pace", "usable_cpus"]
+
+MESSAGE_SECONDS: Final = 0.002
+"""Work in one message whose results nobody sees one by one (map)."""
+
+EAGER_MESSAGE_SECONDS: Final = 0.0002
+"""Work in one message of a call whose results are handed out one by one (imap)."""
+
+AHEAD_SECONDS: Final = 0.040
+"""Work on its way for each worker: as long as the parent may be kept from feeding."""
+
+GROWTH: Final = 16
+"""A message carries at most so many times the tasks of the one before."""
+
+MOST_MESSAGES: Final = 1024
+"""Never more messages of one call on their way."""
+
+MOST_TASKS: Final = 65_536
+"""Never more tasks in one message, but for a greater grain."""
+
+
+class Pace:
+    """The measured time per task of one call, and the sizes that follow from it.
+
+    ``grain`` is the given chunk size, 1 without; ``fixed`` keeps every message at one grain.
+    """
+
+    __slots__ = ("_size", "fixed", "grain", "message_seconds", "per_task", "workers")
+
+    def __init__(self, workers: int, grain: int = 1, *, eager: bool, fixed: bool = False) -> None:
+        self.workers = workers
+        self.grain = grain
+        self.fixed = fixed
+        self.message_seconds = EAGER_MESSAGE_SECONDS if eager else MESSAGE_SECONDS
+        self.per_task: float | None = None
+        self._size = grain
+
+    def learn(self, tasks: int, seconds: float) -> None:
+        """Take in that a worker needed ``seconds`` for ``tasks`` tasks.
+
+        Slower than thought counts at once, as hoarding is what hurts.
+        """
+        measured = max(seconds / tasks, 2e-8)
+        known = self.per_task
+        if known is None or measured > known:
+            self.per_task = measured if known is None else (known + measured) / 2
+        else:
+            self.per_task = 0.6 * known + 0.4 * measured
+
+    def size(self, remaining: int | None) -> int:
+        """Return the number of tasks for the next message; ``remaining`` in the input, if known."""
+        if self.fixed or self.per_task is None:
+            return self.grain
+        tasks = min(self.message_seconds / self.per_task, MOST_TASKS, self._size * GROWTH)
+        if remaining is not None:
+            tasks = min(tasks, remaining / (4 * self.workers))
+        self._size = max(1, int(tasks) // self.grain) * self.grain
+        return self._size
+
+    def window(self) -> int:
+        """Return the number of messages of the call that should be on their way."""
+        least = 4 * self.workers
+        if self.per_task is None:
+            return least
+        ahead = AHEAD_SECONDS * self.workers / (self.per_task * self._size)
+        return max(least, min(int(ahead), MOST_MESSAGES))
+
+    def read_ahead(self) -> int:
+        """Return how many tasks an iterator may be ahead of who takes its results."""
+        return max(self.window() * self._size, 4 * self.workers * self.grain)
+
+    def seconds_left(self, tasks: int) -> float:
+        """Return the time that all workers together need for so many tasks; 0 if not known."""
+        return tasks * (self.per_task or 0.0) / self.workers
+
+    def standard_grain(self, total: int) -> int:
+        """Return the chunk size that the standard library would take for ``total`` tasks."""
+        return max(1, -(-total // (4 * self.workers)))
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use: affinity and the container's quota, at least 1."""
+    count = _allowed_cpus()
+    quota = _cgroup_cpus()
+    return max(1, count if quota is None else min(count, quota))
+
+
+def _allowed_cpus() -> int:
+    counter = getattr(os, "process_cpu_count", None)
+    if counter is not None:
+        return counter() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cgroup_cpus() -> int | None:
+    """CPUs that the control group's quota amounts to, rounded up; None without a quota."""
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return None if quota == "max" else -(-int(quota) // int(period))
+    with suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup/cpu")
+        granted = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        span = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
+        return -(-granted // span) if granted > 0 else None
+    return None

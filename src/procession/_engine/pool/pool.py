@@ -1,0 +1,463 @@
+"""Pool, as users hold it: the standard library's methods, and their arguments checked.
+
+All work is in the engine; this object may be collected while its engine still runs, and
+then ends it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.pool as standard
+import os
+import warnings
+from multiprocessing import util
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall, shown
+from procession._engine.pool.crew import MOST_WORKERS, Plan
+from procession._engine.pool.engine import RUN, TERMINATE, Engine
+from procession._engine.pool.policy import Pace, usable_cpus
+from procession._engine.pool.recipe import APPLY, MAP, STARMAP
+from procession._engine.pool.results import (
+    ApplyResult,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from multiprocessing.context import BaseContext
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Pool"]
+
+OnError = Literal["raise", "return"]
+
+INIT = "INIT"
+
+
+class Pool(standard.Pool):
+    """A fixed number of worker processes that run tasks.
+
+    ``processes``: how many; None: one for each CPU that this process may use.
+    ``initializer(*initargs)`` runs first in each worker.  ``maxtasksperchild``: a worker is
+    replaced after so many tasks (chunks, where a method takes chunks).  ``context``: the start
+    method.  ``retries``: how often a task is run again after its worker died under it, unless
+    a call says otherwise.
+
+    A worker that dies is replaced and its tasks are run by others; a task that takes its workers
+    down with it raises ``WorkerDied``.  ``on_error="return"`` of a call gives exceptions in
+    place of results, instead of raising the first.
+    """
+
+    __module__ = "procession.pool"
+
+    default_context: ClassVar[Callable[[], BaseContext]] = multiprocessing.get_context
+    """Where a pool that was given no context gets one."""
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: BaseContext | None = None,
+        *,
+        retries: int = 1,
+    ) -> None:
+        # Not the base's __init__, which would start its threads.
+        self._pool: list[Any] = []
+        self._state = INIT
+        self._ctx = context or type(self).default_context()
+        self._processes = _checked_processes(processes)
+        self._initializer = _checked_callable(initializer)
+        self._initargs = initargs
+        self._maxtasksperchild = _checked_share(maxtasksperchild)
+        self._retries = _checked_retries(retries)
+        plan = Plan(self.Process, self._ctx, initializer, tuple(initargs), maxtasksperchild)
+        self._engine = Engine(plan, self._processes)
+        self._pool = self._engine.crew.processes
+        try:
+            self._engine.crew.start_all()
+        except BaseException:
+            self._engine.terminate()
+            raise
+        self._terminate = util.Finalize(self, self._engine.terminate, exitpriority=15)
+        self._state = RUN
+
+    # ---- calls
+
+    def apply(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] = {},  # the standard library's signature; never changed
+        *,
+        retries: int | None = None,
+    ) -> Any:
+        """Return ``func(*args, **kwds)``, run by a worker."""
+        call = self._apply_call(func, args, kwds, retries, "raise")
+        return self._run(call)
+
+    def apply_async(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] = {},  # as above
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        retries: int | None = None,
+    ) -> ApplyResult:
+        """As ``apply``, at once returning a result to ask later.
+
+        ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
+        """
+        call = self._apply_call(func, args, kwds, retries, "raise")
+        self._begin(call, callback, error_callback)
+        return ApplyResult(self, self._engine, call)
+
+    def map(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        *,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> list[Any]:
+        """Return ``[func(item) for item in iterable]``, run by the workers."""
+        return self._run_list(self._map_call(MAP, func, iterable, chunksize, retries, on_error))
+
+    def map_async(  # type: ignore[override]  # not generic; exceptions may stand in its list
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> MapResult:
+        """As ``map``, at once returning a result to ask later."""
+        call = self._map_call(MAP, func, iterable, chunksize, retries, on_error)
+        self._begin(call, callback, error_callback)
+        return MapResult(self, self._engine, call)
+
+    def starmap(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> list[Any]:
+        """Return ``[func(*arguments) for arguments in iterable]``, run by the workers."""
+        return self._run_list(self._map_call(STARMAP, func, iterable, chunksize, retries, on_error))
+
+    def starmap_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> MapResult:
+        """As ``starmap``, at once returning a result to ask later."""
+        call = self._map_call(STARMAP, func, iterable, chunksize, retries, on_error)
+        self._begin(call, callback, error_callback)
+        return MapResult(self, self._engine, call)
+
+    def imap(  # type: ignore[override]  # as above; chunksize=None never worked
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> IMapIterator:
+        """Return an iterator over ``func(item)`` in the order of the input.
+
+        The input is read at most ``buffersize`` items ahead of the results taken (None: about
+        as many as the workers do in a few hundredths of a second).
+        """
+        call = self._stream_call(func, iterable, chunksize, True, buffersize, retries, on_error)
+        return IMapIterator(self, self._engine, call)
+
+    def imap_unordered(  # type: ignore[override]  # as above
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        retries: int | None = None,
+        on_error: OnError = "raise",
+    ) -> IMapUnorderedIterator:
+        """As ``imap``, results in the order in which they come."""
+        call = self._stream_call(func, iterable, chunksize, False, buffersize, retries, on_error)
+        return IMapUnorderedIterator(self, self._engine, call)
+
+    def _map_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        mapper: Callable[..., Any],
+        chunksize: int | None = None,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> MapResult:
+        kind = STARMAP if mapper is standard.starmapstar else MAP  # type: ignore[attr-defined]
+        call = self._map_call(kind, func, iterable, chunksize, None, "raise")
+        self._begin(call, callback, error_callback)
+        return MapResult(self, self._engine, call)
+
+    # ---- making calls
+
+    def _apply_call(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any],
+        kwds: Mapping[str, Any],
+        retries: int | None,
+        on_error: OnError,
+    ) -> ApplyCall:
+        self._check_running()
+        item = (tuple(args), dict(kwds))
+        call = ApplyCall(
+            f"apply({_name(func)})", self._pace(1, eager=True), self._tries(retries), item, on_error
+        )
+        self._prepare(call, func, APPLY)
+        return call
+
+    def _map_call(
+        self,
+        kind: int,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None,
+        retries: int | None,
+        on_error: OnError,
+    ) -> MapCall:
+        self._check_running()
+        # A list may be changed by the caller while we read it; these cannot.
+        immutable = type(iterable) in (tuple, range)
+        items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
+        pace = self._map_pace(chunksize, len(items))
+        name = f"{'starmap' if kind == STARMAP else 'map'}({_name(func)})"
+        call = MapCall(
+            name,
+            pace,
+            self._tries(retries),
+            items,
+            _checked_policy(on_error),
+        )
+        self._prepare(call, func, kind)
+        return call
+
+    def _stream_call(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int,
+        ordered: bool,
+        buffersize: int | None,
+        retries: int | None,
+        on_error: OnError,
+    ) -> StreamCall:
+        self._check_running()
+        if chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
+        call = StreamCall(
+            f"{'imap' if ordered else 'imap_unordered'}({_name(func)})",
+            self._pace(chunksize, eager=True),
+            self._tries(retries),
+            iterable,
+            ordered=ordered,
+            buffersize=buffersize,
+            on_error=_checked_policy(on_error),
+        )
+        call.threaded = not hasattr(iterable, "__len__")
+        self._prepare(call, func, MAP)
+        self._engine.submit(call)
+        return call
+
+    def _prepare(self, call: Call, func: Callable[..., Any], kind: int) -> None:
+        eager = call.single or call.retries == 0 or call.on_error == "return"
+        self._engine.prepare(call, func, kind, eager=eager)
+
+    def _pace(self, grain: int, *, eager: bool) -> Pace:
+        fixed = self._maxtasksperchild is not None
+        return Pace(self._processes, grain, eager=eager, fixed=fixed)
+
+    def _map_pace(self, chunksize: int | None, total: int) -> Pace:
+        if chunksize is None:
+            pace = self._pace(1, eager=False)
+            if pace.fixed:  # the standard library counts chunks of its own size as tasks
+                pace = self._pace(pace.standard_grain(total), eager=False)
+            return pace
+        return self._pace(max(1, chunksize), eager=False)
+
+    def _tries(self, retries: int | None) -> int:
+        return self._retries if retries is None else _checked_retries(retries)
+
+    def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:
+        call.callback, call.error_callback = callback, error_callback
+        self._engine.ensure_supervisor()
+        self._engine.submit(call)
+
+    def _run(self, call: Any) -> Any:
+        """Run a call to its end in this thread."""
+        try:
+            self._engine.submit(call)
+            self._engine.wait_until(lambda: call.finished)
+        except BaseException:
+            call.abandon()  # nobody can ever have the result
+            raise
+        if call.error is not None:
+            raise call.error
+        return call.value
+
+    def _run_list(self, call: MapCall) -> list[Any]:
+        values: list[Any] = self._run(call)
+        return values
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Take no more calls; workers end when the calls made so far have ended."""
+        self._engine.check_process()
+        if self._state == RUN:
+            self._state = "CLOSE"
+            self._engine.close()
+
+    def terminate(self) -> None:
+        """End the workers at once; calls under way end with ProcessError."""
+        self._engine.check_process()
+        self._state = TERMINATE
+        self._terminate()
+
+    def join(self) -> None:
+        """Wait until all calls and all workers have ended; close() or terminate() first."""
+        self._engine.check_process()
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        if self._state not in ("CLOSE", TERMINATE):
+            raise ValueError("In unknown state")
+        self._engine.join()
+
+    def __enter__(self) -> Self:
+        self._check_running()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.terminate()
+
+    def __del__(
+        self,
+        _warn: Callable[..., None] = warnings.warn,
+        RUN: str = RUN,  # noqa: N803  # found even while the interpreter shuts down
+    ) -> None:
+        engine = self.__dict__.get("_engine")
+        if self._state == RUN and engine is not None and engine.pid == os.getpid():
+            _warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
+
+    def __repr__(self) -> str:
+        kind = type(self)
+        return (
+            f"<{kind.__module__}.{kind.__qualname__} state={self._state}"
+            f" pool_size={len(self._pool)}>"
+        )
+
+    def __reduce__(self) -> Any:
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+    # ---- what programs read of the standard pool
+
+    @property
+    def _cache(self) -> dict[int, Call]:
+        return self._engine.calls
+
+    @property
+    def _inqueue(self) -> Any:
+        return self._engine.tasks
+
+    @property
+    def _outqueue(self) -> Any:
+        return self._engine.results
+
+    _taskqueue = _inqueue
+
+    def _check_running(self) -> None:
+        self._engine.check_process()
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+
+    def _setup_queues(self) -> None:
+        """Nothing: the engine has its queues."""
+
+    def _repopulate_pool(self) -> None:
+        """Replace workers that have ended, now."""
+        self._engine.bury_the_dead()
+
+    def _help_stuff_finish(self, *_: Any) -> None:
+        """Nothing: no thread of ours is stuck in a queue."""
+
+
+def _name(func: Any) -> str:
+    return str(getattr(func, "__qualname__", None) or shown(func))
+
+
+def _checked_processes(processes: int | None) -> int:
+    if processes is None:
+        return min(usable_cpus(), MOST_WORKERS)
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if processes > MOST_WORKERS:
+        raise ValueError(
+            f"a Pool has at most {MOST_WORKERS} workers, not {processes}: use several pools"
+        )
+    return processes
+
+
+def _checked_callable(initializer: Any) -> Any:
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    return initializer
+
+
+def _checked_share(maxtasksperchild: Any) -> int | None:
+    if maxtasksperchild is None:
+        return None
+    if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
+        raise ValueError("maxtasksperchild must be a positive int or None")
+    return maxtasksperchild
+
+
+def _checked_retries(retries: Any) -> int:
+    if not isinstance(retries, int) or retries < 0:
+        raise ValueError(f"retries must be an int of at least 0, not {retries!r}")
+    return retries
+
+
+def _checked_policy(on_error: Any) -> str:
+    if on_error not in ("raise", "return"):
+        raise ValueError(f"on_error must be 'raise' or 'return', not {on_error!r}")
+    return str(on_error)

@@ -1,0 +1,178 @@
+"""The function of a call, sent once and kept by the workers.
+
+A recipe is a few bytes that every message of the call carries: how the function is applied,
+and the function itself, pickled once when the call is made.  Any worker can start on any
+message, in any order, also one that was started after the call.  A function that is found by
+its name makes the same recipe in every call, so workers keep it from call to call; all
+others are made anew for each call, as their state may have changed.
+
+A function that is big by itself (a partial or closure over an array) is written once into an
+anonymous file, and the recipe says where.  Workers map it privately: its arrays are in memory
+once, for all, until somebody writes to them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from procession._engine.pool.parcel import pack_by_value, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from procession._engine.pool.parcel import Buffers
+
+__all__ = ["APPLY", "MAP", "STARMAP", "Method", "Recipe", "RecipeBook", "RecipeShelf"]
+
+MAP: Final = ord("m")
+STARMAP: Final = ord("s")
+APPLY: Final = ord("a")
+_EAGER: Final = ord("e")
+_INLINE: Final = ord("i")
+_FILE: Final = ord("f")
+
+_INLINE_LIMIT = 1024
+"""Bytes of a function that travel in every message; above, it goes into a file."""
+
+_ALIGNMENT = 64
+_KEPT_INLINE = 64
+_KEPT_FILES = 2
+
+
+class Method(NamedTuple):
+    """A recipe as the worker has it: what to call, how, and when to send results."""
+
+    function: Callable[..., Any]
+    kind: int
+    eager: bool
+
+
+class Recipe:
+    """The parent's side: the bytes for the messages, and the file if there is one.
+
+    Raises whatever pickling the function raises.
+    """
+
+    def __init__(self, function: Any, kind: int, *, eager: bool, call: int) -> None:
+        data, buffers = pack_by_value(function)
+        self._fd = -1
+        self._path: str | None = None
+        head = bytes((kind, _EAGER if eager else 0))
+        if len(data) <= _INLINE_LIMIT and not buffers:
+            unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
+            self.text = head + bytes((_INLINE,)) + data + unique
+        else:
+            self.text = head + bytes((_FILE,)) + self._write(data, buffers, call)
+
+    def _write(self, data: bytes, buffers: Buffers, call: int) -> bytes:
+        """Put the function into a file; returns where it is, pickled."""
+        self._open()
+        parts = [memoryview(data), *(buffer.raw() for buffer in buffers or ())]
+        places, offset = [], 0
+        for part in parts:
+            places.append((offset, part.nbytes))
+            _write_all(self._fd, part, offset)
+            offset += -(-part.nbytes // _ALIGNMENT) * _ALIGNMENT
+        os.truncate(self._fd, max(offset, 1))
+        path = self._path or f"/proc/{os.getpid()}/fd/{self._fd}"
+        return pickle.dumps((path, places, call))
+
+    def _open(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("procession-function", os.MFD_CLOEXEC)
+            if Path(f"/proc/{os.getpid()}/fd/{self._fd}").exists():
+                return
+            os.close(self._fd)
+        self._fd, self._path = tempfile.mkstemp(prefix="procession-")
+
+    def close(self) -> None:
+        """Give the file back; workers that have mapped it keep what they have."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        if self._path is not None:
+            Path(self._path).unlink(missing_ok=True)
+            self._path = None
+
+
+def _is_found_by_name(function: Any) -> bool:
+    return (
+        isinstance(function, (FunctionType, BuiltinFunctionType, type))
+        and "<" not in function.__qualname__
+        and getattr(function, "__self__", None).__class__ in (type(None), type(os))
+    )
+
+
+def _write_all(fd: int, data: memoryview, offset: int) -> None:
+    rest = data.cast("B") if data.nbytes else data
+    while rest.nbytes:
+        written = os.pwrite(fd, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+class RecipeShelf:
+    """The parent's recipes of functions that are found by their names, from call to call."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, int, bool], Recipe] = {}
+
+    def recipe(self, function: Any, kind: int, *, eager: bool, call: int) -> Recipe:
+        """Return the recipe of a function.  Raises whatever pickling it raises."""
+        if not _is_found_by_name(function):
+            return Recipe(function, kind, eager=eager, call=call)
+        key = (function, kind, eager)
+        known = self._kept.get(key)
+        if known is None:
+            if len(self._kept) >= _KEPT_INLINE:
+                self._kept.clear()
+            known = self._kept[key] = Recipe(function, kind, eager=eager, call=call)
+        return known
+
+
+class RecipeBook:
+    """The worker's side: the functions of the latest calls."""
+
+    def __init__(self) -> None:
+        self._inline: OrderedDict[bytes, Method] = OrderedDict()
+        self._files: OrderedDict[bytes, Method] = OrderedDict()
+
+    def method(self, text: bytes) -> Method:
+        """Return what a recipe says.  Raises whatever unpickling the function raises."""
+        known = self._inline.get(text) or self._files.get(text)
+        return self._learn(text) if known is None else known
+
+    def _learn(self, text: bytes) -> Method:
+        kind, eager, where = text[0], text[1] == _EAGER, text[2]
+        if where == _INLINE:
+            method = Method(pickle.loads(text[3:]), kind, eager)
+            _keep(self._inline, _KEPT_INLINE, text, method)
+        else:
+            self._files.pop(next(iter(self._files), b""), None)
+            method = Method(_load(text[3:]), kind, eager)
+            _keep(self._files, _KEPT_FILES, text, method)
+        return method
+
+
+def _keep(kept: OrderedDict[bytes, Method], most: int, text: bytes, method: Method) -> None:
+    kept[text] = method
+    if len(kept) > most:
+        kept.popitem(last=False)
+
+
+def _load(text: bytes) -> Callable[..., Any]:
+    path, places, _ = pickle.loads(text)
+    with open(path, "rb") as file:  # noqa: PTH123  # a descriptor by its path
+        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    parts = [memory[offset : offset + size] for offset, size in places]
+    function: Callable[..., Any] = unpack(
+        parts[0],  # type: ignore[arg-type]  # any bytes-like object will do
+        tuple(parts[1:]),  # type: ignore[arg-type]
+    )
+    return function

@@ -1,0 +1,143 @@
+"""What the asynchronous calls return: the standard library's result objects, on our engine.
+
+They are subclasses, so that ``isinstance`` holds; nothing of the bases' machinery is used.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.pool as standard
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.errors import TimeoutError  # noqa: A004  # the one to raise
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from procession._engine.pool.calls import Call, StreamCall
+    from procession._engine.pool.engine import Engine
+
+__all__ = ["ApplyResult", "AsyncResult", "IMapIterator", "IMapUnorderedIterator", "MapResult"]
+
+
+class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
+    """The result of a call that goes on by itself."""
+
+    __module__ = "procession.pool"
+
+    def __init__(self, pool: Any, engine: Engine, call: Call) -> None:
+        # Not the base's __init__, which would make a result of its own machinery.
+        self._pool = pool  # keeps the pool from being collected
+        self._engine = engine
+        self._call: Any = call
+
+    @property
+    def _job(self) -> int:
+        return int(self._call.number)
+
+    @property
+    def _cache(self) -> dict[int, Call]:
+        return self._engine.calls
+
+    def ready(self) -> bool:
+        """Return whether the call has ended."""
+        call = self._call
+        if not call.finished:
+            self._engine.check_process()
+            self._engine.poll()
+        return bool(call.finished)
+
+    def successful(self) -> bool:
+        """Return whether the call ended without an exception; ValueError when it has not ended."""
+        if not self.ready():
+            raise ValueError(f"{self!r} not ready: {self._call.name} has not ended; wait() for it")
+        return self._call.error is None
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the call has ended, at most ``timeout`` seconds (None: for ever)."""
+        call = self._call
+        if not call.finished:
+            self._engine.check_process()
+            self._engine.wait_until(lambda: call.finished, timeout)
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Return what the call returned, or raise what it raised.
+
+        Raises multiprocessing.TimeoutError when it has not ended after ``timeout`` seconds.
+        """
+        self.wait(timeout)
+        call = self._call
+        if not call.finished:
+            raise TimeoutError(f"{call.name} has not ended after {timeout} seconds")
+        if call.error is not None:
+            raise call.error
+        return call.value
+
+    def _set(self, i: int, obj: Any) -> None:
+        raise NotImplementedError("results of this pool are set by its engine alone")
+
+
+AsyncResult = ApplyResult
+
+
+class MapResult(ApplyResult):
+    """The result of ``map_async`` and ``starmap_async``."""
+
+    __module__ = "procession.pool"
+
+
+class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
+    """The results of ``imap``, in the order of the input, each as soon as it is there."""
+
+    __module__ = "procession.pool"
+
+    def __init__(self, pool: Any, engine: Engine, call: StreamCall) -> None:
+        self._pool = pool
+        self._engine = engine
+        self._call = call
+
+    @property
+    def _job(self) -> int:
+        return self._call.number
+
+    def __iter__(self) -> Self:
+        return self
+
+    def next(self, timeout: float | None = None) -> Any:
+        """Return the next result, or raise the exception of its task.
+
+        Raises multiprocessing.TimeoutError when there is none after ``timeout`` seconds, and
+        StopIteration at the end.
+        """
+        call, engine = self._call, self._engine
+        if not call.has_next():
+            engine.check_process()
+            if not engine.wait_until(call.has_next, timeout):
+                raise TimeoutError(f"no result of {call.name} after {timeout} seconds")
+        outcome = engine.take_next(call)
+        if outcome is None:
+            raise StopIteration
+        success, value = outcome
+        if success:
+            return value
+        raise value
+
+    __next__ = next  # noqa: A003  # the method above
+
+    def __del__(self) -> None:
+        # Nobody can take the rest: without this an endless input would be read for ever.
+        # (Only a flag: a finalizer may run anywhere, also where a lock is held.)
+        call = getattr(self, "_call", None)
+        if call is not None:
+            call.abandon()
+
+    def _set(self, i: int, obj: Any) -> None:
+        raise NotImplementedError("results of this pool are set by its engine alone")
+
+    def _set_length(self, length: int) -> None:
+        raise NotImplementedError("results of this pool are set by its engine alone")
+
+
+class IMapUnorderedIterator(IMapIterator):
+    """The results of ``imap_unordered``, in the order in which they come."""
+
+    __module__ = "procession.pool"

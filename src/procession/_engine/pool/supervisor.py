@@ -1,0 +1,130 @@
+"""The one thread that a pool may have: for what must happen while nobody waits.
+
+It is started with the first asynchronous call (``apply_async``, ``map_async``) and ends with the
+pool.  While it has nothing to do it sleeps in the kernel.  It runs callbacks, replaces
+workers that died, and, while calls with callbacks or with input still to send are under way
+and nobody else waits, it collects results and feeds as any waiting caller does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from multiprocessing.connection import Pipe
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.ipc import transport
+
+if TYPE_CHECKING:
+    from procession._engine.pool.calls import Call
+    from procession._engine.pool.engine import Engine
+
+__all__ = ["SourceReader", "Supervisor"]
+
+_JOIN_SECONDS = 5.0
+
+
+class Supervisor(threading.Thread):
+    """Waits for deaths and callbacks."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(name="procession-pool-supervisor", daemon=True)
+        self._engine = engine
+        self._receiver, self._sender = Pipe(duplex=False)
+        self._wake_lock = threading.Lock()
+        self._woken = False
+        self._ended = False
+
+    def wake(self) -> None:
+        """Have it look around, wherever it waits."""
+        engine = self._engine
+        with self._wake_lock:
+            if not self._woken and not self._ended:
+                self._woken = True
+                self._sender.send_bytes(b"!")
+        if threading.current_thread() is not self:
+            with engine.changed:
+                engine.changed.notify_all()
+            engine.wake_collector(self)
+
+    def dismiss(self) -> None:
+        """End it, and wait for that, but for a callback that does not return."""
+        self._ended = True
+        if self.is_alive() and threading.current_thread() is not self:
+            with self._wake_lock:
+                self._sender.send_bytes(b"!")
+            self._engine.wake_collector(self)
+            with self._engine.changed:
+                self._engine.changed.notify_all()
+            self.join(_JOIN_SECONDS)
+
+    def run(self) -> None:
+        """Look after the pool until dismissed."""
+        engine = self._engine
+        try:
+            while not self._ended:
+                self._run_callbacks()
+                if engine.needs_collector():
+                    engine.wait_until(self._has_other_work)
+                else:
+                    self._watch()
+        finally:
+            self._ended = True
+            with self._wake_lock:
+                self._receiver.close()
+                self._sender.close()
+
+    def _has_other_work(self) -> bool:
+        return bool(self._ended or self._engine.callbacks or not self._engine.needs_collector())
+
+    def _watch(self) -> None:
+        """Wait for a death, or to be woken."""
+        engine = self._engine
+        ready = transport.wait([self._receiver, *engine.crew.sentinels()])
+        with self._wake_lock:
+            while self._receiver.poll():
+                self._receiver.recv_bytes()
+            self._woken = False
+        if any(entry is not self._receiver for entry in ready) and not engine.bury_the_dead():
+            engine.wait_for_change(0.05)
+
+    def _run_callbacks(self) -> None:
+        engine = self._engine
+        while engine.callbacks and not self._ended:
+            call = engine.callbacks[0]
+            self._run_callback(call)
+            engine.finish_quietly(call)
+            engine.callbacks.popleft()
+
+    def _run_callback(self, call: Call) -> None:
+        error = getattr(call, "error", None)
+        callback = call.callback if error is None else call.error_callback
+        if callback is None:
+            return
+        try:
+            callback(getattr(call, "value", None) if error is None else error)
+        except BaseException:  # a callback's exception is its own; the pool goes on
+            exc_info: Any = (*sys.exc_info(), self)
+            threading.excepthook(threading.ExceptHookArgs(exc_info))
+
+
+class SourceReader(threading.Thread):
+    """Reads the input of one ``imap`` whose iterator may block, ahead of its results.
+
+    A generator may wait for something that only comes when results are taken, so who takes
+    results must not read it.  Ends with the input, or when nobody wants the results.
+    """
+
+    def __init__(self, engine: Engine, call: Any) -> None:
+        super().__init__(name="procession-pool-source", daemon=True)
+        self._engine = engine
+        self._call = call
+
+    def run(self) -> None:
+        """Read and send, as far ahead as the call allows."""
+        engine, call = self._engine, self._call
+        while not call.exhausted:
+            engine.feed(call)
+            with engine.changed:
+                if not call.exhausted and not call.wants_input():
+                    engine.changed.wait()
