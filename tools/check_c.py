@@ -123,10 +123,13 @@ def check_text(path: Path, text: str) -> Iterator[str]:
 
 
 def functions(lines: list[str]) -> Iterator[tuple[int, int]]:
-    """Yield (first line, number of lines) of each function; bodies end with a brace in column 0."""
+    """Yield (line of the opening brace, number of lines) of each function.
+
+    Bodies begin with a brace in column 0, or behind the parameters; they end with one in column 0.
+    """
     start = 0
     for number, line in enumerate(lines, 1):
-        if FUNCTION.match(line):
+        if line == "{" or FUNCTION.match(line):
             start = number
         elif line == "}" and start:
             yield start, number - start + 1
