@@ -30,26 +30,36 @@ static void ring(psn_bell bell) {
     }
 }
 
+/* Brings the bell into the lane's state. The lane may change at the same time: who changes it comes
+ * here afterwards, except a producer that finds the bell rung, and for that one we look again after
+ * `rung` has been taken back (each side stores, fences and then looks at the other's). */
 static void update_locked(psn_lane *lane, psn_bell bell) {
-    bool has_message = psn_lane_has_message(lane);
-    bool rung = psn_load_relaxed32(&lane->rung) != 0;
-    if (has_message && !rung) {
-        ring(bell); /* before the note of it: a kill in between rings twice, which is harmless */
-        psn_kill_point(PSN_KILL_BELL_RUNG);
-        psn_store_release32(&lane->rung, 1);
-    } else if (!has_message && rung && bell.listen_fd >= 0) {
-        psn_store_release32(&lane->rung, 0); /* first: else a kill in between would mute it */
-        psn_kill_point(PSN_KILL_BELL_CLEARED);
-        psn_os_quiet(bell.listen_fd);
+    for (;;) {
+        bool has_message = psn_lane_has_message(lane);
+        bool rung = psn_load_relaxed32(&lane->rung) != 0;
+        if (has_message && !rung) {
+            ring(bell); /* before the note of it: a kill in between rings twice, harmless */
+            psn_kill_point(PSN_KILL_BELL_RUNG);
+            psn_store_release32(&lane->rung, 1);
+        } else if (!has_message && rung && bell.listen_fd >= 0) {
+            psn_store_release32(&lane->rung, 0); /* first: a kill in between must not mute it */
+            psn_kill_point(PSN_KILL_BELL_CLEARED);
+            psn_os_quiet(bell.listen_fd);
+            psn_fence_seq();
+            continue;
+        }
+        return;
     }
 }
 
 void psn_bell_update(psn_lane *lane, psn_bell bell) {
-    psn_fence_seq(); /* the caller's commit before the looks: pairs with the same fence elsewhere */
+    psn_fence_seq(); /* the caller's commit before the looks: pairs with the fence above */
     if (PSN_LIKELY(psn_load_relaxed32(&lane->watched) == 0)) {
         return;
     }
-    if (psn_lane_has_message(lane) == (psn_load_acquire32(&lane->rung) != 0)) {
+    /* Only this pair needs no lock. An empty lane with a silent bell does: a producer may be
+     * about to ring for the message that the caller has just taken. */
+    if (psn_lane_has_message(lane) && psn_load_acquire32(&lane->rung) != 0) {
         return;
     }
     if (lock_bell(lane, bell) == PSN_OK) {

@@ -11,21 +11,65 @@ static void clear_holds(psn_peer *peer) {
     }
 }
 
-/* A free slot, or one whose process has ended and whose holds have been swept. Under the arena's
- * lock. The identity is in place before the phase says so. */
-static uint32_t claim_slot(psn_segment *segment, psn_peer_phase phase) {
-    for (uint32_t slot = 0; slot < PSN_PEERS; slot++) {
+uint32_t psn_peer_count(const psn_segment *segment) {
+    uint32_t count = psn_segment_arena(segment)->peer_count;
+    return count < PSN_PEERS ? count : PSN_PEERS;
+}
+
+void psn_peer_bury_dead(psn_segment *segment) {
+    uint32_t self = psn_load_acquire32(&segment->peer);
+    for (uint32_t slot = 0; slot < psn_peer_count(segment); slot++) {
         psn_peer *peer = psn_segment_peer(segment, slot);
-        if (psn_load_acquire32(&peer->phase) == PSN_PEER_FREE) {
-            clear_holds(peer);
-            psn_os_self(&peer->identity);
-            /* publishes: identity and empty holds -> acquired in reclaim */
-            psn_store_release32(&peer->phase, (uint32_t)phase);
-            psn_kill_point(PSN_KILL_PEER_CLAIMED);
+        if (psn_load_acquire32(&peer->phase) == PSN_PEER_FREE || slot + 1 == self ||
+            psn_os_is_alive(&peer->identity)) {
+            continue;
+        }
+        clear_holds(peer);
+        psn_store_release32(&peer->phase, PSN_PEER_FREE);
+    }
+}
+
+/* Backs the entry, so that a store into it cannot fail. */
+static psn_status add_slot(psn_segment *segment) {
+    uint32_t count = psn_peer_count(segment);
+    psn_status status =
+        psn_os_memory_reserve(segment->fd, PSN_PEERS_AT + (uint64_t)count * sizeof(psn_peer),
+                              sizeof(psn_peer));
+    if (status == PSN_OK) {
+        psn_segment_arena(segment)->peer_count = count + 1;
+    }
+    return status;
+}
+
+static uint32_t find_free_slot(psn_segment *segment) {
+    for (uint32_t slot = 0; slot < psn_peer_count(segment); slot++) {
+        if (psn_load_acquire32(&psn_segment_peer(segment, slot)->phase) == PSN_PEER_FREE) {
             return slot + 1;
         }
     }
-    return 0;
+    uint32_t count = psn_peer_count(segment);
+    return count < PSN_PEERS && add_slot(segment) == PSN_OK ? count + 1 : 0;
+}
+
+/* A free slot, or a new one, or one whose process has ended; looking for those asks the kernel
+ * about each, so not at every message. Under the arena's lock. The identity is in place before
+ * the phase says so. */
+static uint32_t claim_slot(psn_segment *segment, psn_peer_phase phase) {
+    uint32_t found = find_free_slot(segment);
+    if (found == 0 && psn_segment_is_time_to_sweep(segment)) {
+        psn_peer_bury_dead(segment);
+        psn_store_release32(&psn_segment_arena(segment)->suspect, 1); /* what they held is loose */
+        found = find_free_slot(segment);
+    }
+    if (found != 0) {
+        psn_peer *peer = psn_segment_peer(segment, found - 1);
+        clear_holds(peer);
+        psn_os_self(&peer->identity);
+        /* publishes: identity and empty holds -> acquired in reclaim */
+        psn_store_release32(&peer->phase, (uint32_t)phase);
+        psn_kill_point(PSN_KILL_PEER_CLAIMED);
+    }
+    return found;
 }
 
 uint32_t psn_peer_slot(psn_segment *segment) {
@@ -57,7 +101,7 @@ void psn_peer_leave(psn_segment *segment) {
 }
 
 bool psn_peer_anyone_holds(psn_segment *segment, uint32_t block) {
-    for (uint32_t slot = 0; slot < PSN_PEERS; slot++) {
+    for (uint32_t slot = 0; slot < psn_peer_count(segment); slot++) {
         psn_peer *peer = psn_segment_peer(segment, slot);
         if (psn_load_acquire32(&peer->phase) != PSN_PEER_FREE &&
             (psn_load_acquire64(psn_peer_hold_word(peer, block)) & psn_peer_hold_bit(block)) != 0) {
@@ -69,33 +113,45 @@ bool psn_peer_anyone_holds(psn_segment *segment, uint32_t block) {
 
 /* ---- around a fork ---- */
 
-void psn_peer_before_fork(psn_segment *segment) {
-    segment->heir = 0;
-    if (segment->holds == NULL || psn_arena_lock(segment) != PSN_OK) {
-        return;
-    }
-    segment->heir = claim_slot(segment, PSN_PEER_HEIR);
-    for (psn_hold *hold = segment->holds; hold != NULL && segment->heir != 0; hold = hold->next) {
-        if (hold->ref != 0) {
-            uint32_t index = psn_ref_index(hold->ref);
-            psn_or_acq_rel32(&psn_segment_block(segment, index)->flags, PSN_BLOCK_INHERITED);
+/* The child gets a hold on each block that this process has received; without a slot for it the
+ * blocks are never freed again, since nobody could tell when it is done with them. */
+static void bequeath(psn_segment *segment) {
+    for (psn_hold *hold = segment->holds; hold != NULL; hold = hold->next) {
+        if (hold->ref == 0) {
+            continue;
+        }
+        uint32_t index = psn_ref_index(hold->ref);
+        psn_or_acq_rel32(&psn_segment_block(segment, index)->flags,
+                         segment->heir != 0 ? PSN_BLOCK_INHERITED : PSN_BLOCK_PINNED);
+        if (segment->heir != 0) {
             psn_peer_hold(segment, segment->heir, index);
         }
     }
-    psn_arena_unlock(segment);
+}
+
+void psn_peer_before_fork(psn_segment *segment) {
+    segment->heir = 0;
+    if (segment->holds == NULL) {
+        return;
+    }
+    if (psn_arena_lock(segment) == PSN_OK) {
+        segment->heir = claim_slot(segment, PSN_PEER_HEIR);
+        bequeath(segment);
+        psn_arena_unlock(segment);
+    }
+    /* From here on neither sees what the other writes, as with any memory across a fork. */
+    for (psn_hold *hold = segment->holds; hold != NULL; hold = hold->next) {
+        psn_hold_make_private(hold);
+    }
 }
 
 void psn_peer_after_fork(psn_segment *segment) {
     psn_store_release32(&segment->peer, segment->heir);
-    if (segment->heir == 0) {
-        return;
-    }
-    psn_peer *peer = psn_segment_peer(segment, segment->heir - 1);
-    psn_os_self(&peer->identity);
-    /* publishes: the child's own identity -> acquired in reclaim */
-    psn_store_release32(&peer->phase, PSN_PEER_LIVE);
-    segment->heir = 0;
-    for (psn_hold *hold = segment->holds; hold != NULL; hold = hold->next) {
-        psn_hold_make_private(hold);
+    if (segment->heir != 0) {
+        psn_peer *peer = psn_segment_peer(segment, segment->heir - 1);
+        psn_os_self(&peer->identity);
+        /* publishes: the child's own identity -> acquired in reclaim */
+        psn_store_release32(&peer->phase, PSN_PEER_LIVE);
+        segment->heir = 0;
     }
 }

@@ -2,7 +2,8 @@
  *
  * A process gets its slot when it first needs one. A fork copies the holds of the parent's
  * received blocks to a slot for the child (the heir) before the child exists, so there is no
- * moment at which such a block looks free. Whether a peer is alive is asked of the kernel
+ * moment at which such a block looks free. (A child that ends before it has put its own identity
+ * into the slot leaves it to its parent's: the blocks then stay until the parent ends.) Whether a peer is alive is asked of the kernel
  * (pid and start time, never the pid alone), and only by psn_segment_reclaim.
  */
 #ifndef PSN_PEER_H
@@ -27,11 +28,19 @@ static inline void psn_peer_hold(psn_segment *segment, uint32_t slot, uint32_t b
     psn_or_acq_rel64(psn_peer_hold_word(psn_segment_peer(segment, slot - 1), block),
                      psn_peer_hold_bit(block));
 }
-static inline void psn_peer_unhold(psn_segment *segment, uint32_t slot, uint32_t block) {
-    psn_and_acq_rel64(psn_peer_hold_word(psn_segment_peer(segment, slot - 1), block),
-                      ~psn_peer_hold_bit(block));
+/* Did it hold it? */
+static inline bool psn_peer_unhold(psn_segment *segment, uint32_t slot, uint32_t block) {
+    uint64_t before =
+        psn_and_acq_rel64(psn_peer_hold_word(psn_segment_peer(segment, slot - 1), block),
+                          ~psn_peer_hold_bit(block));
+    return (before & psn_peer_hold_bit(block)) != 0;
 }
 /* Does any peer, alive or not yet found dead, hold it? Under the arena's lock. */
 bool psn_peer_anyone_holds(psn_segment *segment, uint32_t block);
+/* Slots ever used. Under the arena's lock. */
+uint32_t psn_peer_count(const psn_segment *segment);
+/* Frees the slots of processes that have ended; their blocks are then held by nobody. Under the
+ * arena's lock. */
+void psn_peer_bury_dead(psn_segment *segment);
 
 #endif

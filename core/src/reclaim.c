@@ -49,19 +49,13 @@ static bool is_in_flight(const psn_sweep *sweep, const psn_block *block) {
     return seq >= psn_lane_taken_count(lane) && seq < psn_lane_put_count(lane);
 }
 
-static void bury_dead_peers(psn_segment *segment) {
-    uint32_t self = psn_load_acquire32(&segment->peer);
-    for (uint32_t slot = 0; slot < PSN_PEERS; slot++) {
-        psn_peer *peer = psn_segment_peer(segment, slot);
-        if (psn_load_acquire32(&peer->phase) == PSN_PEER_FREE || slot + 1 == self ||
-            psn_os_is_alive(&peer->identity)) {
-            continue;
-        }
-        for (uint32_t word = 0; word < PSN_HOLD_WORDS; word++) {
-            psn_store_relaxed64(&peer->holds[word], 0);
-        }
-        psn_store_release32(&peer->phase, PSN_PEER_FREE);
+static bool is_in_use(const psn_sweep *sweep, const psn_block *block, uint32_t index) {
+    uint32_t flags = psn_load_acquire32(&block->flags);
+    if ((flags & PSN_BLOCK_IS_CHUNK) != 0) {
+        return is_marked(sweep, index);
     }
+    return (flags & PSN_BLOCK_PINNED) != 0 || is_in_flight(sweep, block) ||
+           psn_peer_anyone_holds(sweep->segment, index);
 }
 
 static uint64_t sweep_blocks(psn_sweep *sweep) {
@@ -75,10 +69,7 @@ static uint64_t sweep_blocks(psn_sweep *sweep) {
         if (phase != PSN_BLOCK_USED && phase != PSN_BLOCK_PREPARING) {
             continue;
         }
-        bool is_chunk = (psn_load_acquire32(&block->flags) & PSN_BLOCK_IS_CHUNK) != 0;
-        bool in_use = is_chunk ? is_marked(sweep, index)
-                               : is_in_flight(sweep, block) || psn_peer_anyone_holds(segment, index);
-        if (!in_use) {
+        if (!is_in_use(sweep, block, index)) {
             freed += block->capacity;
             psn_arena_free_locked(segment, psn_ref_make(psn_block_generation_of(state), index));
         }
@@ -106,7 +97,7 @@ static psn_status reclaim(psn_segment *segment, bool keep_warm, uint64_t *freed)
     if (status == PSN_OK) {
         psn_kill_point(PSN_KILL_RECLAIM_LOCKED);
         psn_store_release32(&psn_segment_arena(segment)->suspect, 0);
-        bury_dead_peers(segment);
+        psn_peer_bury_dead(segment);
         for (uint32_t number = 0; number < sweep.lane_count; number++) {
             mark_chain(&sweep, sweep.lanes[number].shared);
         }
@@ -150,7 +141,7 @@ void psn_segment_memory(psn_segment *segment, psn_memory *memory) {
             memory->used_bytes += block->capacity;
         }
     }
-    for (uint32_t slot = 0; slot < PSN_PEERS; slot++) {
+    for (uint32_t slot = 0; slot < psn_peer_count(segment); slot++) {
         memory->peers += psn_load_acquire32(&psn_segment_peer(segment, slot)->phase) != PSN_PEER_FREE;
     }
     psn_arena_unlock(segment);
