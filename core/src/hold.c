@@ -19,7 +19,7 @@ static bool system_has(uint64_t size) {
     return size < ASK_SYSTEM_FROM || size <= psn_os_memory_available();
 }
 
-static bool is_time_to_sweep(psn_segment *segment) {
+bool psn_segment_is_time_to_sweep(psn_segment *segment) {
     uint64_t now = psn_now(), last = psn_load_relaxed64(&segment->swept_at);
     if (now - last < SWEEP_NANOSECONDS) {
         return false;
@@ -91,7 +91,7 @@ static psn_status take(psn_segment *segment, uint64_t size, uint32_t *holder, ps
     }
     let_consumer_catch_up(segment, size);
     psn_status status = psn_arena_take(segment, size, 0, *holder, ref, fresh);
-    if (status == PSN_OK && *fresh && is_time_to_sweep(segment)) {
+    if (status == PSN_OK && *fresh && psn_segment_is_time_to_sweep(segment)) {
         /* Before the segment grows for good: the next ones may find what a dead process held. */
         psn_segment_sweep(segment);
     }
@@ -175,13 +175,19 @@ psn_status psn_block_fill(psn_segment *segment, const void *from, uint64_t size,
 
 void psn_block_release(psn_segment *segment, uint32_t holder, psn_ref ref) {
     uint32_t index = psn_ref_index(ref);
-    psn_peer_unhold(segment, holder, index);
+    const psn_block *block = psn_segment_block(segment, index);
+    if (index == 0 || index >= PSN_BLOCKS ||
+        psn_block_generation_of(psn_load_acquire64(&block->state)) != psn_ref_generation(ref) ||
+        !psn_peer_unhold(segment, holder, index)) {
+        return; /* given back before, or another's: after a fork a copy of what the parent took */
+    }
     psn_kill_point(PSN_KILL_BLOCK_RELEASED);
     if (psn_arena_lock(segment) != PSN_OK) {
         return;
     }
-    uint32_t flags = psn_load_acquire32(&psn_segment_block(segment, index)->flags);
-    if ((flags & PSN_BLOCK_INHERITED) == 0 || !psn_peer_anyone_holds(segment, index)) {
+    uint32_t flags = psn_load_acquire32(&block->flags);
+    if ((flags & PSN_BLOCK_PINNED) == 0 &&
+        ((flags & PSN_BLOCK_INHERITED) == 0 || !psn_peer_anyone_holds(segment, index))) {
         psn_arena_free_locked(segment, ref);
     }
     psn_arena_unlock(segment);
@@ -233,7 +239,7 @@ void *psn_hold_address(const psn_hold *hold) {
 }
 
 void psn_hold_make_private(psn_hold *hold) {
-    if (hold->ref != 0 && !hold->is_private) { /* else: inherited as a copy of the parent's copy */
+    if (hold->ref != 0 && !hold->is_private) {
         const psn_block *block = psn_segment_block(hold->segment, psn_ref_index(hold->ref));
         psn_status status = psn_os_memory_remap(hold->segment->fd, block->offset, block->capacity,
                                                 hold->address, true);
@@ -262,13 +268,13 @@ void psn_hold_release(psn_hold *hold) {
     if (hold->next != NULL) {
         hold->next->previous = hold->previous;
     }
+    if (hold->is_private) {
+        make_shared(hold); /* before a fork can copy a private mapping that is in nobody's list */
+    }
     psn_process_unlock();
     if (hold->ref == 0) {
         free(hold->address);
     } else {
-        if (hold->is_private) {
-            make_shared(hold);
-        }
         psn_block_drop(segment, hold->ref);
     }
     free(hold);

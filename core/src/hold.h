@@ -8,11 +8,11 @@ struct psn_hold {
     psn_segment *segment;
     psn_ref ref;   /* 0: the bytes are in memory from malloc */
     void *address;
-    bool is_private; /* after a fork the child's writes stay its own */
+    bool is_private; /* since a fork: parent's and child's writes stay their own */
     psn_hold *next, *previous; /* in segment->holds, under psn_process_lock */
 };
 
-/* In the child of a fork: from now on writes to the block are this process' alone. */
+/* From now on writes to the block are this process' alone. */
 void psn_hold_make_private(psn_hold *hold);
 /* Lets go of a block; the last to do so frees it. */
 void psn_block_release(psn_segment *segment, uint32_t holder, psn_ref ref);

@@ -54,6 +54,8 @@ static inline psn_block *psn_segment_block(const psn_segment *segment, uint32_t 
     return (psn_block *)(void *)(segment->control + PSN_BLOCKS_AT) + index;
 }
 
+/* Has this process not looked for dead peers for a while? Then it shall now. */
+bool psn_segment_is_time_to_sweep(psn_segment *segment);
 /* As psn_segment_reclaim, but leaves warm memory warm. In reclaim.c. */
 void psn_segment_sweep(psn_segment *segment);
 
