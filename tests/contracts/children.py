@@ -127,6 +127,11 @@ def hold_then_idle(connection: Any, stop: Any) -> None:
     stop.recv()
 
 
+def put_a_queue_and_exit(target: Any, inner: Any) -> None:
+    """Put a queue into a queue and do not live until somebody takes it."""
+    target.put(inner)
+
+
 def use_queue_from_queue(source: Any) -> None:
     """Take a queue out of a queue and put into it."""
     inner = source.get()

@@ -102,6 +102,7 @@ class QueueContract:
     def test_is_of_the_standard_class(self, a_queue: Any) -> None:
         """The queue is an instance of the standard library's class of the same name."""
         assert isinstance(a_queue, getattr(multiprocessing.queues, self.kind))
+        assert repr(a_queue).startswith(f"<procession.queues.{self.kind} ")
 
     @pytest.mark.parametrize("obj", EVERYDAY_OBJECTS, ids=repr)
     def test_gives_back_equal_objects_of_the_same_type(self, a_queue: Any, obj: Any) -> None:
@@ -567,6 +568,17 @@ class QueueContract:
         child.join(HANG_GUARD_SECONDS)
         assert child.exitcode == 0
         assert outer.get(timeout=30) == "done"
+
+    def test_a_queue_from_a_process_that_has_ended_says_so(
+        self, context: BaseContext, start: Start
+    ) -> None:
+        """Descriptors are fetched from the sender; one that is gone is named in the error."""
+        outer, inner = self.make(context), self.make(context)
+        start(children.put_a_queue_and_exit, outer, inner).join(HANG_GUARD_SECONDS)
+        outer.put("next")
+        with pytest.raises(ConnectionError, match="ended before this process"):
+            outer.get(timeout=30)
+        assert outer.get(timeout=30) == "next"
 
     def test_is_itself_when_it_comes_back(self, a_queue: Any) -> None:
         """A queue that went through itself is another door to the same messages."""

@@ -28,6 +28,8 @@ __all__ = ["Connection", "Pipe"]
 class Connection(native.Channel, multiprocessing.connection.Connection):
     """One end of a pipe; made by ``Pipe``."""
 
+    __module__ = "procession.connection"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the end travel to another process; it stays open here as well."""
         return _attach, (type(self), share(self.descriptors()), self.end)
@@ -66,6 +68,9 @@ class Connection(native.Channel, multiprocessing.connection.Connection):
 
     def _poll(self, timeout: float | None) -> bool:
         return self.poll(timeout)
+
+    def _is_ready(self) -> bool:
+        return self.poll()
 
     def _send_bytes(self, buf: Buffer) -> None:
         self.send_bytes(buf)

@@ -35,7 +35,7 @@ class _Handover:
     if TYPE_CHECKING:  # what the native queue has of its own
 
         def descriptors(self) -> tuple[int, int]: ...
-        def fileno(self) -> int: ...
+        def empty(self) -> bool: ...
 
         @property
         def closed(self) -> bool: ...
@@ -59,9 +59,8 @@ class _Handover:
         state = "closed" if self.closed else f"maxsize={self.maxsize}"
         return f"<{kind} {state} at {id(self):#x}>"
 
-    def _waitable(self) -> int:
-        """What ``multiprocessing.connection.wait`` takes in place of this queue."""
-        return self.fileno()
+    def _is_ready(self) -> bool:
+        return not self.empty()
 
     @property
     def _closed(self) -> bool:
@@ -75,6 +74,8 @@ class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, St
     compatibility: the queue needs nothing of a context.
     """
 
+    __module__ = "procession.queues"
+
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         native.Queue.__init__(self, max(0, maxsize))
         self.ends_closed = set()
@@ -83,9 +84,13 @@ class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, St
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # as above
     """A Queue that counts the tasks put into it and not yet reported as done."""
 
+    __module__ = "procession.queues"
+
 
 class SimpleQueue(native.Queue, _Handover, QueueEnds, StandardSimpleQueue):  # type: ignore[misc]  # as above
     """An unbounded queue with put, get and empty."""
+
+    __module__ = "procession.queues"
 
     def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         native.Queue.__init__(self)

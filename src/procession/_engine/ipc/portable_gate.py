@@ -18,11 +18,10 @@ import weakref
 from multiprocessing import connection
 from typing import Any
 
+from procession._engine.ipc.waiting import milliseconds
 from procession._engine.wire.descriptors import SharedDescriptors, share
 
 __all__ = ["Gate"]
-
-_LONGEST_POLL_MS = 2**31 - 1
 
 if sys.platform == "win32":
 
@@ -99,16 +98,10 @@ else:
             """Wait, at most ``timeout`` seconds, until it is open; says whether it may be."""
             poll = select.poll()
             poll.register(self._reader, select.POLLIN)
-            if timeout is None:
-                return bool(poll.poll())
-            return bool(poll.poll(min(_whole_milliseconds(timeout), _LONGEST_POLL_MS)))
+            return bool(poll.poll(milliseconds(timeout)))
 
         def fileno(self) -> int:
             """A descriptor that is readable while the gate is open."""
-            return self._reader
-
-        def waitable(self) -> Any:
-            """What ``multiprocessing.connection.wait`` takes."""
             return self._reader
 
         def close(self) -> None:
@@ -119,8 +112,3 @@ else:
 def _close_both(reader: int, writer: int) -> None:
     os.close(reader)
     os.close(writer)
-
-
-def _whole_milliseconds(seconds: float) -> int:
-    """Rounded up, so that a wait never ends before its time."""
-    return max(0, int(-(-seconds * 1000 // 1)))

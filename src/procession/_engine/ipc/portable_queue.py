@@ -108,10 +108,14 @@ class _LogQueue(QueueEnds):
         if self._closed:
             raise ValueError(f"Queue {self!r} is closed")
 
+    def _is_ready(self) -> bool:
+        return not self.empty()
+
     def _waitable(self) -> Any:
-        """What ``multiprocessing.connection.wait`` takes in place of this queue."""
+        """On Windows: what ``multiprocessing.connection.wait`` takes in place of this queue."""
         self._check_closed()
-        return self._log.ready.waitable()
+        gate: Any = self._log.ready
+        return gate.waitable()
 
     def _room_gate(self) -> Gate | None:
         return self._log.room
@@ -158,6 +162,8 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
     compatibility: the queue needs nothing of a context.
     """
+
+    __module__ = "procession.queues"
 
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize)
@@ -293,6 +299,8 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own state
     """A Queue that counts the tasks put into it and not yet reported as done."""
 
+    __module__ = "procession.queues"
+
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize, counts_tasks=True)
 
@@ -315,6 +323,8 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own 
 
 class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
     """An unbounded queue with put, get and empty."""
+
+    __module__ = "procession.queues"
 
     def __init__(self, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open()

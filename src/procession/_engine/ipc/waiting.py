@@ -1,14 +1,17 @@
 """``wait``: the objects that are ready, of queues, connections, sockets and sentinels.
 
-It is the standard library's ``multiprocessing.connection.wait``, which takes whatever has a
-``fileno``, with three differences for queues of ours.  They are asked first, which costs little;
-when some have messages, the others are only looked at, and where all are queues not even that.
-The object to wait for may be another than the queue itself.  And a descriptor may call a queue
-ready that has been emptied meanwhile, so it is asked again, and waiting goes on when it was wrong.
+Objects of ours know whether they are ready without asking the system, so they are asked first.
+When some are, or there is no time to wait, the others are only looked at; else all descriptors
+are waited for in one call.  A descriptor may call an object ready that has been emptied
+meanwhile, so it is asked again, and waiting goes on for the time that is left when it was wrong.
+
+Where ``select.poll`` is missing (Windows) the standard library's ``wait`` does the waiting.
 """
 
 from __future__ import annotations
 
+import select
+import sys
 import time
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
@@ -16,47 +19,78 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["wait"]
+__all__ = ["milliseconds", "wait"]
+
+_LONGEST_POLL_MS = 2**31 - 1
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """For ``select.poll``: rounded up, so that a wait never ends before its time."""
+    if seconds is None:
+        return None
+    return min(max(0, int(-(-seconds * 1000 // 1))), _LONGEST_POLL_MS)
 
 
 def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     """Wait until one of the objects is ready, at most ``timeout`` seconds (None: for ever).
 
-    Returns those that are: queues with a message, connections with a message or at their end,
-    readable sockets and descriptors, sentinels of ended processes.  A negative ``timeout``
-    counts as 0.
+    Returns those that are, in their order: queues with a message, connections with a message or
+    at their end, readable sockets and descriptors, sentinels of ended processes.  A negative
+    ``timeout`` counts as 0.
     """
     objects = list(object_list)
-    queues = [entry for entry in objects if hasattr(entry, "_waitable")]
-    if not queues:
-        return connection.wait(objects, timeout)
-    return _wait_with_queues(objects, queues, timeout)
-
-
-def _wait_with_queues(objects: list[Any], queues: list[Any], timeout: float | None) -> list[Any]:
-    with_messages = {id(entry) for entry in queues if not entry.empty()}
-    if with_messages:
-        others = [entry for entry in objects if not hasattr(entry, "_waitable")]
-        looked_at = {id(entry) for entry in connection.wait(others, 0)} if others else set()
-        return [entry for entry in objects if id(entry) in with_messages | looked_at]
     end = None if timeout is None else time.monotonic() + max(0.0, timeout)
+    asked = {id(entry) for entry in objects if _can_be_asked(entry)}
+    ready = {id(entry) for entry in objects if id(entry) in asked and _is_ready(entry)}
+    if ready or (timeout is not None and timeout <= 0):
+        others = [entry for entry in objects if id(entry) not in asked]
+        ready.update(_signalled(others, 0) if others else ())
+        return [entry for entry in objects if id(entry) in ready]
     while True:
-        waitables = [_waitable(entry) for entry in objects]
         left = None if end is None else max(0.0, end - time.monotonic())
-        said = set(connection.wait(set(waitables), left))
-        ready = [
+        signalled = _signalled(objects, left)
+        found = [
             entry
-            for entry, waitable in zip(objects, waitables, strict=True)
-            if waitable in said and _is_ready(entry)
+            for entry in objects
+            if id(entry) in signalled and (id(entry) not in asked or _is_ready(entry))
         ]
-        if ready or (end is not None and time.monotonic() >= end):
-            return ready
+        if found or (end is not None and time.monotonic() >= end):
+            return found
 
 
-def _waitable(entry: Any) -> Any:
-    # Not public, since programs wait for queues themselves.
-    return entry._waitable() if hasattr(entry, "_waitable") else entry  # noqa: SLF001
+# What objects of ours have for this file is not public, since programs use ``wait`` itself.
+
+
+def _can_be_asked(entry: Any) -> bool:
+    return hasattr(entry, "_is_ready") and getattr(entry, "readable", True)
 
 
 def _is_ready(entry: Any) -> bool:
-    return not (hasattr(entry, "_waitable") and entry.empty())
+    return bool(entry._is_ready())  # noqa: SLF001
+
+
+if sys.platform == "win32":
+
+    def _signalled(objects: list[Any], timeout: float | None) -> set[int]:
+        """The ids of the objects that the system calls ready."""
+        waitables = [_waitable(entry) for entry in objects]
+        ready = {id(waitable) for waitable in connection.wait(waitables, timeout)}
+        pairs = zip(objects, waitables, strict=True)
+        return {id(entry) for entry, waitable in pairs if id(waitable) in ready}
+
+    def _waitable(entry: Any) -> Any:
+        return entry._waitable() if hasattr(entry, "_waitable") else entry  # noqa: SLF001
+
+else:
+
+    def _signalled(objects: list[Any], timeout: float | None) -> set[int]:
+        """The ids of the objects that the system calls ready."""
+        poll = select.poll()
+        descriptors = [
+            entry if isinstance(entry, int) else int(entry.fileno()) for entry in objects
+        ]
+        for descriptor in descriptors:
+            poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(milliseconds(timeout))}
+        pairs = zip(objects, descriptors, strict=True)
+        return {id(entry) for entry, descriptor in pairs if descriptor in ready}

@@ -41,16 +41,22 @@ class SharedDescriptors:
     def take(self) -> tuple[int, ...]:
         """Descriptors of this process, in the order that ``share`` was given; the caller owns them.
 
-        May be called once.  Raises OSError when the giving process has ended in between.
+        May be called once.  Raises ConnectionError when the giving process has ended in between.
         """
         taken: dict[int, int] = {}
         try:
             for number, handle in self._handles.items():
                 taken[number] = _detach(handle)
             return tuple(_in_order(self._order, taken))
-        except BaseException:
+        except BaseException as error:
             for descriptor in taken.values():
                 os.close(descriptor)
+            if isinstance(error, (FileNotFoundError, ConnectionError, EOFError)):
+                raise ConnectionError(
+                    "the process that sent a queue or a connection ended before this process"
+                    f" had received it ({error!r}): let it live until then, or give the object"
+                    " to this process as an argument"
+                ) from error
             raise
 
 
