@@ -61,7 +61,7 @@ def take_inventory() -> Inventory:
     )
 
 
-def left_behind(before: Inventory, patience: float = 5.0) -> list[str]:
+def left_behind(before: Inventory, patience: float = 10.0) -> list[str]:
     """Return a sentence for each thing that is there now and was not before.
 
     Waits up to ``patience`` seconds for what is still on its way out.

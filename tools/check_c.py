@@ -51,6 +51,7 @@ SYSTEM_HEADERS = {
     ("core/src/kill_point.c", "signal.h"): "kills the process itself, at the very instruction",
     ("core/src/kill_point.c", "unistd.h"): "the same",
     ("core/src/segment.c", "pthread.h"): "a lock among the threads of this process alone",
+    ("core/src/mutex.c", "time.h"): "the deadline of a robust mutex is a timespec",
     ("core/src/mutex.h", "pthread.h"): "robust mutexes are the kernel's and glibc's contract",
 }
 """Where a header other than the language's is included outside os_*.c, and why."""
