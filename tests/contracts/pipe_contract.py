@@ -273,6 +273,32 @@ class PipeContract:
             pipe[1].recv()
         assert pipe[1].recv() == "next"
 
+    def test_standard_authentication_runs_over_it(self, pipe: Ends) -> None:
+        """The standard library's helpers for connections take ours."""
+        first, second = pipe
+
+        def prove() -> None:
+            multiprocessing.connection.answer_challenge(second, b"secret")
+            multiprocessing.connection.deliver_challenge(second, b"secret")
+
+        thread = threading.Thread(target=prove)
+        thread.start()
+        multiprocessing.connection.deliver_challenge(first, b"secret")
+        multiprocessing.connection.answer_challenge(first, b"secret")
+        thread.join(HANG_GUARD_SECONDS)
+        assert not first.poll()
+
+    def test_has_the_private_names_that_programs_read(self, pipe: Ends) -> None:
+        """_handle, _send_bytes and _recv_bytes work as on the standard class."""
+        first, second = pipe
+        assert first._handle == first.fileno()
+        first._send_bytes(b"hello")
+        received = second._recv_bytes()
+        assert received.getvalue() == b"hello"
+        assert received.tell() == 5
+        first.close()
+        assert first._handle is None
+
     # --- waiting and readiness
 
     def test_poll_says_whether_there_is_a_message(self, pipe: Ends) -> None:

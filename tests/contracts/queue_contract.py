@@ -127,6 +127,12 @@ class QueueContract:
             assert len(got) == size
             assert got == bytes([size % 251]) * size
 
+    def test_takes_100_mb(self, a_queue: Any) -> None:
+        """One object of 100 MB needs nobody at the other end, and arrives unharmed."""
+        payload = bytes(range(250)) * 400_000
+        a_queue.put(payload)
+        assert a_queue.get() == payload
+
     def test_counts_exactly(self, any_context: BaseContext) -> None:
         """qsize, empty and full are exact after every operation."""
         bounded = self.make(any_context, 3)
@@ -557,10 +563,35 @@ class QueueContract:
             with pytest.raises(queue.Empty):
                 shared.get(timeout=0.01)
 
-    def test_travels_through_queues_and_connections(
-        self, context: BaseContext, start: Start
-    ) -> None:
-        """A queue may be put into a queue and sent through a connection, and is the same there."""
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no os.fork")
+    def test_survives_forks_while_threads_use_it(self, any_context: BaseContext) -> None:
+        """A child forked in the middle of other threads' operations can use the queue at once."""
+        shared, from_children = self.make(any_context, 5), self.make(any_context)
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                shared.put(1)
+                shared.get()
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for index in range(20):
+            child = os.fork()
+            if child == 0:
+                from_children.put(index)
+                shared.qsize()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            assert from_children.get(timeout=30) == index
+        stop.set()
+        for thread in threads:
+            thread.join(HANG_GUARD_SECONDS)
+        assert shared.empty()
+
+    def test_travels_through_queues(self, context: BaseContext, start: Start) -> None:
+        """A queue may be put into a queue, and is the same there."""
         outer, inner = self.make(context), self.make(context)
         child = start(children.use_queue_from_queue, outer)
         outer.put(inner)
