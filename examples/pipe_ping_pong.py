@@ -1,10 +1,6 @@
-"""Two processes throw a ball through a pipe, until one of them closes its end.
+"""Two processes throw a ball through a pipe, until one says that the game is over.
 
 Run it: ``python pipe_ping_pong.py [fork | spawn | forkserver]``
-
-When the other end is closed, recv() raises EOFError: that is how the player learns
-that the game is over, and no agreed-upon last word is needed.  (With multiprocessing
-this program hangs under fork: there the player inherits a copy of our end as well.)
 """
 
 import sys
@@ -16,11 +12,7 @@ THROWS = 10_000
 
 
 def play(end):
-    while True:
-        try:
-            ball = end.recv()
-        except EOFError:
-            return
+    while (ball := end.recv()) is not None:
         end.send(ball + 1)
 
 
@@ -30,7 +22,6 @@ if __name__ == "__main__":
     ours, theirs = multiprocessing.Pipe()
     player = multiprocessing.Process(target=play, args=(theirs,))
     player.start()
-    theirs.close()  # the player has it now
 
     ours.send(0)  # the first throw also waits until the player is there
     ball = ours.recv()
@@ -39,7 +30,7 @@ if __name__ == "__main__":
         ours.send(ball)
         ball = ours.recv()
     elapsed = time.perf_counter() - started
-    ours.close()
+    ours.send(None)  # the game is over
     player.join()
     print(f"the ball was hit {ball} times; {elapsed / THROWS * 1e6:.0f} microseconds a round trip")
     print(f"the player's exit code is {player.exitcode}")

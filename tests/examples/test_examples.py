@@ -102,8 +102,8 @@ def test_producers_consumers_serve_every_order(output_of: OutputOf) -> None:
     assert output_of("producers_consumers.py").splitlines()[1] == "300 orders served, 0 left"
 
 
-def test_ping_pong_ends_when_the_pipe_is_closed(output_of: OutputOf) -> None:
-    """The ball is counted right, and the player sees the end of file and exits with 0."""
+def test_ping_pong_ends_with_the_last_word(output_of: OutputOf) -> None:
+    """The ball is counted right, and the player gets the last word and exits with 0."""
     hits, end = output_of("pipe_ping_pong.py").splitlines()
 
     assert hits.startswith("the ball was hit 10001 times; ")

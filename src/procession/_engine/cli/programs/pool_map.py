@@ -10,7 +10,7 @@ from procession import Pool, set_start_method
 def square(x: int) -> int:
     """Return the square of a number; say who worked it out."""
     print(f"pid {os.getpid()} squares {x}", flush=True)
-    time.sleep(0.1)  # as if it were hard work: meanwhile other workers take the other numbers
+    time.sleep(0.1)  # hard work; meanwhile others take the other numbers
     return x * x
 
 
