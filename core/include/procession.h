@@ -28,7 +28,7 @@ typedef enum {
     PSN_OK = 0,
     PSN_EMPTY,       /* nothing to take */
     PSN_FULL,        /* no room under the limit */
-    PSN_BUSY,        /* the lock is held by another; only under PSN_TRY_LOCK */
+    PSN_BUSY,        /* the lock is held by another; only with a flag that asks for it */
     PSN_TIMEOUT,     /* the deadline has passed */
     PSN_INTERRUPTED, /* a signal arrived; look at it and call again */
     PSN_EOF,         /* nothing to take and nobody left who could send */
@@ -93,8 +93,11 @@ void psn_inbox_clear(psn_inbox *inbox);
  * *message point into the inbox. */
 bool psn_inbox_next(const psn_inbox *inbox, size_t *cursor, psn_message *message);
 
+/* Whoever holds a lock of a lane is done with it after some hundred nanoseconds, unless it is
+ * stopped (SIGSTOP, a debugger). 0 waits for as long as that takes. */
 enum {
-    PSN_TRY_LOCK = 1 /* return PSN_BUSY rather than wait for a lock */
+    PSN_TRY_LOCK = 1,  /* PSN_BUSY rather than wait */
+    PSN_SHORT_LOCK = 2 /* PSN_BUSY after a tenth of a second, to look at signals and deadlines */
 };
 
 /* ---- big buffers --------------------------------------------------------------------- */

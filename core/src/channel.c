@@ -25,16 +25,12 @@ struct psn_channel {
     psn_atomic32 is_weak;
     unsigned end;
     bool sends; /* a direction that was broken while weak has no descriptor any more */
-    uint32_t seen_closes; /* of the out lane, when its reader was last known to be there */
-    uint64_t looked_at;   /* psn_os_ticks then */
+    psn_atomic32 seen_closes; /* of the out lane, when its reader was last known to be there */
+    psn_atomic64 looked_at;   /* psn_os_ticks then */
 };
 
 static psn_bell in_bell(const psn_channel *channel) {
     return (psn_bell){.ring_fd = -1, .listen_fd = channel->in_fd};
-}
-
-static psn_bell out_bell(const psn_channel *channel) {
-    return (psn_bell){.ring_fd = channel->out_fd, .listen_fd = -1};
 }
 
 /* ---- opening and closing ---- */
@@ -53,7 +49,7 @@ static psn_status open_end(psn_segment *segment, unsigned end, int in_fd, int ou
     made->weak_in_fd = made->weak_out_fd = -1;
     psn_lane_open(&made->in, segment, 1 - end); /* a direction has the number of its sender */
     psn_lane_open(&made->out, segment, end);
-    made->seen_closes = psn_load_acquire32(&made->out.shared->closes);
+    psn_store_relaxed32(&made->seen_closes, psn_load_acquire32(&made->out.shared->closes));
     *channel = made;
     return PSN_OK;
 }
@@ -224,17 +220,19 @@ psn_status psn_channel_descriptors(psn_channel *channel, int *memory_fd, int *in
 /* ---- sending ---- */
 
 static bool is_broken(psn_channel *channel) {
-    channel->seen_closes = psn_load_acquire32(&channel->out.shared->closes);
+    psn_store_relaxed32(&channel->seen_closes, psn_load_acquire32(&channel->out.shared->closes));
     bool broken = channel->out_fd < 0 || psn_os_reader_gone(channel->out_fd);
-    channel->looked_at = broken ? 0 : psn_os_ticks(); /* once broken, look each time */
+    /* Once broken, look each time. */
+    psn_store_relaxed64(&channel->looked_at, broken ? 0 : psn_os_ticks());
     return broken;
 }
 
 /* Asking the kernel each time would double the cost of a small message: ask when an end was
  * closed on purpose, and otherwise now and then. */
 static bool should_look(const psn_channel *channel) {
-    return psn_load_acquire32(&channel->out.shared->closes) != channel->seen_closes ||
-           psn_os_ticks() - channel->looked_at > LOOK_AFTER_TICKS;
+    return psn_load_acquire32(&channel->out.shared->closes) !=
+               psn_load_relaxed32(&channel->seen_closes) ||
+           psn_os_ticks() - psn_load_relaxed64(&channel->looked_at) > LOOK_AFTER_TICKS;
 }
 
 psn_status psn_channel_send(psn_channel *channel, const psn_message *message, unsigned flags) {
@@ -247,13 +245,12 @@ psn_status psn_channel_send(psn_channel *channel, const psn_message *message, un
     }
     size_t done;
     uint64_t first;
-    status = psn_lane_put(&channel->out, message, 1, flags, &done, &first);
+    status = psn_lane_put(&channel->out, message, 1, flags, channel->out_fd, &done, &first);
     if (done > 0) {
         psn_lane *lane = channel->out.shared;
         if (psn_event_claim(&lane->has_message, 1) > 0 && psn_load_relaxed32(&lane->watched) == 0) {
             psn_os_ring(channel->out_fd);
         }
-        psn_bell_update(lane, out_bell(channel));
         psn_kill_point(PSN_KILL_PUT_NOTIFIED);
     }
     return status;
@@ -287,7 +284,7 @@ psn_status psn_channel_take(psn_channel *channel, unsigned flags, psn_inbox *inb
         psn_event_wake(&lane->has_room, 1);
     }
     if (inbox->count > before || status == PSN_EMPTY) {
-        psn_bell_update(lane, in_bell(channel));
+        psn_bell_update(&channel->in, in_bell(channel));
     }
     return status;
 }
@@ -312,7 +309,7 @@ static psn_status poll_once(psn_channel *channel, uint64_t until) {
         return PSN_EOF; /* the hang-up came first: whatever was sent before it is visible */
     }
     if (watched) {
-        psn_bell_settle(lane, in_bell(channel));
+        psn_bell_settle(&channel->in, in_bell(channel));
     }
     return PSN_EMPTY;
 }
@@ -352,5 +349,5 @@ psn_status psn_channel_wait_message(psn_channel *channel, uint64_t deadline) {
 
 psn_status psn_channel_watch(psn_channel *channel) {
     psn_status status = strengthen(channel);
-    return status == PSN_OK ? psn_bell_watch(channel->in.shared, in_bell(channel)) : status;
+    return status == PSN_OK ? psn_bell_watch(&channel->in, in_bell(channel)) : status;
 }

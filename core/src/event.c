@@ -21,6 +21,7 @@ static psn_atomic32 *futex_of(psn_event *event) {
 
 uint32_t psn_event_register(psn_event *event) {
     uint32_t ticket = ticket_of(psn_add_seq64(&event->word, 1));
+    psn_fence_seq(); /* before the caller's look: the addition alone does not order it on ARM64 */
     psn_kill_point(PSN_KILL_WAIT_REGISTERED);
     return ticket;
 }
@@ -46,7 +47,7 @@ bool psn_event_is_stale(const psn_event *event, uint32_t ticket) {
 }
 
 uint32_t psn_event_claim(psn_event *event, uint32_t count) {
-    psn_fence_seq(); /* pairs with the seq_cst add in psn_event_register */
+    psn_fence_seq(); /* pairs with the one in psn_event_register */
     uint64_t word = psn_load_relaxed64(&event->word);
     for (;;) {
         uint64_t sleepers = word & SLEEPERS;

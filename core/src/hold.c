@@ -91,6 +91,10 @@ static psn_status take(psn_segment *segment, uint64_t size, uint32_t *holder, ps
     }
     let_consumer_catch_up(segment, size);
     psn_status status = psn_arena_take(segment, size, 0, *holder, ref, fresh);
+    if (status == PSN_FULL && psn_segment_is_time_to_sweep(segment)) {
+        psn_segment_sweep(segment);
+        status = psn_arena_take(segment, size, 0, *holder, ref, fresh);
+    }
     if (status == PSN_OK && *fresh && psn_segment_is_time_to_sweep(segment)) {
         /* Before the segment grows for good: the next ones may find what a dead process held. */
         psn_segment_sweep(segment);
@@ -119,6 +123,17 @@ static psn_status back_with_pages(psn_segment *segment, psn_ref ref, uint64_t fr
     return psn_os_memory_reserve(segment->fd, block->offset + from, block->capacity - from);
 }
 
+static psn_status address_for(psn_segment *segment, psn_ref ref, uint64_t size, void **address) {
+    uint64_t capacity;
+    psn_status status =
+        psn_segment_block_address(segment, psn_ref_index(ref), address, &capacity);
+    if (status == PSN_OK && size > capacity) {
+        status = psn_fail(PSN_CORRUPT, "block %u has %llu bytes, not %llu", psn_ref_index(ref),
+                          (unsigned long long)capacity, (unsigned long long)size);
+    }
+    return status;
+}
+
 psn_status psn_block_take(psn_segment *segment, uint64_t size, psn_ref *ref, void **address) {
     uint32_t holder;
     bool fresh;
@@ -133,7 +148,7 @@ psn_status psn_block_take(psn_segment *segment, uint64_t size, psn_ref *ref, voi
         }
         psn_arena_ready(segment, *ref);
     }
-    status = psn_segment_block_address(segment, psn_ref_index(*ref), address);
+    status = address_for(segment, *ref, size, address);
     return status == PSN_OK ? status : give_up(segment, holder, *ref, status);
 }
 
@@ -161,7 +176,7 @@ psn_status psn_block_fill(psn_segment *segment, const void *from, uint64_t size,
         status = fill_fresh(segment, from, size, *ref);
     } else {
         void *address;
-        status = psn_segment_block_address(segment, psn_ref_index(*ref), &address);
+        status = address_for(segment, *ref, size, &address);
         if (status == PSN_OK) {
             memcpy(address, from, size);
         }
@@ -208,7 +223,7 @@ static psn_status address_of(psn_segment *segment, psn_slice slice, psn_hold *ho
         return PSN_OK;
     }
     hold->ref = slice.ref;
-    return psn_segment_block_address(segment, psn_ref_index(slice.ref), &hold->address);
+    return address_for(segment, slice.ref, slice.length, &hold->address);
 }
 
 psn_status psn_hold_open(psn_segment *segment, psn_slice slice, psn_hold **hold) {
@@ -238,19 +253,22 @@ void *psn_hold_address(const psn_hold *hold) {
     return hold->address;
 }
 
+/* Under psn_process_lock, as every change of a mapping. */
+static psn_status remap(psn_hold *hold, bool is_private) {
+    const psn_mapped_block *mapped = &hold->segment->mapped[psn_ref_index(hold->ref)];
+    return psn_os_memory_remap(hold->segment->fd, psn_load_relaxed64(&mapped->offset),
+                               psn_load_relaxed64(&mapped->capacity), hold->address, is_private);
+}
+
 void psn_hold_make_private(psn_hold *hold) {
     if (hold->ref != 0 && !hold->is_private) {
-        const psn_block *block = psn_segment_block(hold->segment, psn_ref_index(hold->ref));
-        psn_status status = psn_os_memory_remap(hold->segment->fd, block->offset, block->capacity,
-                                                hold->address, true);
+        psn_status status = remap(hold, true);
         hold->is_private = status == PSN_OK; /* else the writes are shared, nothing is lost */
     }
 }
 
 static void make_shared(psn_hold *hold) {
-    const psn_block *block = psn_segment_block(hold->segment, psn_ref_index(hold->ref));
-    if (psn_os_memory_remap(hold->segment->fd, block->offset, block->capacity, hold->address,
-                            false) != PSN_OK) {
+    if (remap(hold, false) != PSN_OK) {
         /* Never write into the private copy as if it were shared: forget the mapping (and leak
          * its address range, which is all that is left of it). */
         psn_store_release64(&hold->segment->mapped[psn_ref_index(hold->ref)].offset, 0);

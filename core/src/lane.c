@@ -13,9 +13,6 @@ psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_ite
     if (status == PSN_OK) {
         status = psn_mutex_init(&lane->get_lock);
     }
-    if (status == PSN_OK) {
-        status = psn_mutex_init(&lane->bell_lock);
-    }
     psn_ref chunk = 0;
     if (status == PSN_OK) {
         status = psn_arena_take_chunk(segment, PSN_CHUNK_FIRST, &chunk);
@@ -60,12 +57,13 @@ bool psn_lane_has_room(const psn_lane *lane) {
         return true;
     }
     uint64_t size = psn_lane_size(lane);
+    /* Signed: bytes_in is noted after the commit, and a taker may have been faster. */
+    int64_t backlog = (int64_t)(psn_load_relaxed64(&lane->bytes_in) -
+                                psn_load_relaxed64(&lane->bytes_out));
     if (lane->max_items != 0 && size >= lane->max_items) {
         return false;
     }
-    return lane->max_bytes == 0 || size == 0 ||
-           psn_load_relaxed64(&lane->bytes_in) - psn_load_relaxed64(&lane->bytes_out) <
-               lane->max_bytes;
+    return lane->max_bytes == 0 || size == 0 || backlog < (int64_t)lane->max_bytes;
 }
 
 /* ---- locks ---- */
@@ -77,8 +75,11 @@ static void note_recovery(psn_segment *segment) {
 }
 
 static psn_status lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned) {
-    return (flags & PSN_TRY_LOCK) != 0 ? psn_mutex_try_lock(mutex, abandoned)
-                                       : psn_mutex_lock(mutex, abandoned);
+    if ((flags & PSN_TRY_LOCK) != 0) {
+        return psn_mutex_try_lock(mutex, abandoned);
+    }
+    return (flags & PSN_SHORT_LOCK) != 0 ? psn_mutex_lock_shortly(mutex, abandoned)
+                                         : psn_mutex_lock(mutex, abandoned);
 }
 
 static psn_position *valid_put_at(psn_lane *lane) {
@@ -113,31 +114,49 @@ psn_status psn_lane_lock_put(psn_lane_handle *handle, unsigned flags) {
 /* Three stores, each of which leaves a state that finish_doomed can go on from. */
 static void finish_doomed(psn_lane_handle *handle) {
     psn_lane *lane = handle->shared;
-    if (lane->doomed != 0) {
-        if (lane->trail == lane->doomed) {
-            const psn_block *block =
-                psn_segment_block(handle->segment, psn_ref_index(lane->doomed));
-            uint32_t next = psn_load_acquire32(&block->next_chunk);
-            const psn_block *following = psn_segment_block(handle->segment, next % PSN_BLOCKS);
-            lane->trail = psn_ref_make(
-                psn_block_generation_of(psn_load_acquire64(&following->state)), next % PSN_BLOCKS);
-            psn_kill_point(PSN_KILL_TAKE_CHUNK_UNLINKED);
-        }
-        psn_arena_free(handle->segment, lane->doomed);
-        psn_kill_point(PSN_KILL_TAKE_CHUNK_FREED);
-        lane->doomed = 0;
+    if (lane->doomed == 0) {
+        return;
     }
+    uint32_t index = psn_ref_index(lane->doomed) % PSN_BLOCKS;
+    if (lane->trail == lane->doomed) {
+        const psn_block *block = psn_segment_block(handle->segment, index);
+        uint32_t next = psn_load_acquire32(&block->next_chunk) % PSN_BLOCKS;
+        const psn_block *following = psn_segment_block(handle->segment, next);
+        lane->trail =
+            psn_ref_make(psn_block_generation_of(psn_load_acquire64(&following->state)), next);
+        psn_order_stores();
+        psn_kill_point(PSN_KILL_TAKE_CHUNK_UNLINKED);
+    }
+    psn_arena_free(handle->segment, lane->doomed);
+    psn_kill_point(PSN_KILL_TAKE_CHUNK_FREED);
+    lane->doomed = 0;
+    psn_order_stores();
 }
 
 void psn_lane_free_read_chunks(psn_lane_handle *handle, uint32_t current) {
     psn_lane *lane = handle->shared;
     for (uint32_t steps = 0; PSN_UNLIKELY(psn_ref_index(lane->trail) != current); steps++) {
-        if (steps == PSN_BLOCKS || psn_ref_index(lane->trail) == 0) {
+        uint32_t oldest = psn_ref_index(lane->trail);
+        if (steps == PSN_BLOCKS || oldest == 0 || oldest >= PSN_BLOCKS) {
             return; /* a damaged chain: leak rather than loop */
         }
         lane->doomed = lane->trail;
+        psn_order_stores();
         psn_kill_point(PSN_KILL_TAKE_CHUNK_DOOMED);
         finish_doomed(handle);
+    }
+}
+
+/* The one who died had announced messages that it then did not take: others will. */
+static void withdraw_claim(psn_lane_handle *handle) {
+    psn_lane *lane = handle->shared;
+    if (lane->claiming != 0) {
+        psn_claim *claim =
+            psn_segment_claim(handle->segment, (lane->claiming - 1) % PSN_CLAIMS);
+        if (psn_load_acquire64(&claim->first) >= psn_lane_taken_count(lane)) {
+            psn_store_release64(&claim->count, 0);
+        }
+        lane->claiming = 0;
     }
 }
 
@@ -146,6 +165,7 @@ psn_status psn_lane_lock_get(psn_lane_handle *handle, unsigned flags) {
     bool abandoned = false;
     psn_status status = lock_with(&lane->get_lock, flags, &abandoned);
     if (PSN_UNLIKELY(abandoned)) {
+        withdraw_claim(handle);
         finish_doomed(handle);
         psn_lane_free_read_chunks(handle, valid_get_at(lane)->chunk);
         psn_store_relaxed64(&lane->bytes_out, valid_get_at(lane)->bytes);

@@ -25,9 +25,10 @@ psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_ite
                          uint64_t max_bytes);
 void psn_lane_open(psn_lane_handle *lane, psn_segment *segment, uint32_t number);
 
-/* See psn_queue_put and psn_queue_take. Neither wakes anybody: the caller does. */
+/* See psn_queue_put and psn_queue_take. Neither wakes sleepers: the caller does. ring_fd is the
+ * doorbell, rung before the first commit if somebody watches (bell.h). */
 psn_status psn_lane_put(psn_lane_handle *lane, const psn_message *messages, size_t count,
-                        unsigned flags, size_t *done, uint64_t *first);
+                        unsigned flags, int ring_fd, size_t *done, uint64_t *first);
 psn_status psn_lane_take(psn_lane_handle *lane, size_t max, unsigned flags, int claim,
                          psn_inbox *inbox);
 

@@ -1,4 +1,5 @@
 /* Putting: write where nobody looks, commit with one store. */
+#include <errno.h>
 #include <string.h>
 
 #include "arena.h"
@@ -8,23 +9,25 @@
 
 /* A reader that lags behind by a chunk gets larger ones: fewer to allocate, map and give back. */
 static uint64_t next_chunk_size(const psn_lane *lane, uint64_t current) {
-    uint64_t backlog =
-        psn_load_relaxed64(&lane->bytes_in) - psn_load_relaxed64(&lane->bytes_out);
-    if (backlog < current || current < PSN_CHUNK_USUAL) {
+    int64_t backlog = (int64_t)(psn_load_relaxed64(&lane->bytes_in) -
+                                psn_load_relaxed64(&lane->bytes_out));
+    if (backlog < (int64_t)current || current < PSN_CHUNK_USUAL) {
         return PSN_CHUNK_USUAL;
     }
     return current * 2 < PSN_CHUNK_MAX ? current * 2 : PSN_CHUNK_MAX;
 }
 
+/* A chunk that a put took and then did not use, or a new one. */
 static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t current) {
     psn_lane *lane = handle->shared;
     if (lane->put_spare != 0) {
-        const psn_block *spare = psn_segment_block(handle->segment, psn_ref_index(lane->put_spare));
-        if (psn_arena_is_used(handle->segment, lane->put_spare) && spare->capacity >= need) {
+        psn_ref small = lane->put_spare;
+        if (psn_arena_is_used(handle->segment, small) &&
+            psn_segment_block(handle->segment, psn_ref_index(small))->capacity >= need) {
             return PSN_OK;
         }
-        psn_ref small = lane->put_spare;
         lane->put_spare = 0;
+        psn_order_stores();
         psn_arena_free(handle->segment, small);
     }
     uint64_t size = next_chunk_size(lane, current);
@@ -33,34 +36,60 @@ static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t cu
     if (status == PSN_OK) {
         psn_kill_point(PSN_KILL_PUT_CHUNK_TAKEN);
         lane->put_spare = chunk;
+        psn_order_stores();
+    } else if (status == PSN_FULL) { /* of blocks: nothing that waiting for room could wait for */
+        errno = ENOMEM;
+        status = PSN_NO_MEMORY;
     }
     return status;
 }
 
+static psn_status check_position(const psn_position *at, uint64_t capacity) {
+    if (PSN_UNLIKELY(at->offset + sizeof(psn_record) > capacity ||
+                     at->offset % PSN_RECORD_ALIGN != 0)) {
+        return psn_fail(PSN_CORRUPT, "messages end at offset %u of block %u, which has %llu bytes",
+                        at->offset, at->chunk, (unsigned long long)capacity);
+    }
+    return PSN_OK;
+}
+
 /* Where a record of `length` bytes goes, in the current chunk or, behind a jump, in a new one. A
  * chunk always keeps room for the jump. */
-static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_position *at) {
+static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_position *at,
+                             char **place) {
     psn_lane *lane = handle->shared;
-    const psn_block *chunk = psn_segment_block(handle->segment, at->chunk);
-    uint64_t end = at->offset + length + sizeof(psn_record);
-    if (PSN_LIKELY(end <= chunk->capacity)) {
+    void *base;
+    uint64_t capacity;
+    psn_status status = psn_segment_block_address(handle->segment, at->chunk, &base, &capacity);
+    if (PSN_LIKELY(status == PSN_OK)) {
+        status = check_position(at, capacity);
+    }
+    if (PSN_UNLIKELY(status != PSN_OK)) {
+        return status;
+    }
+    *place = (char *)base + at->offset;
+    if (PSN_LIKELY(at->offset + length + sizeof(psn_record) <= capacity)) {
         return PSN_OK;
     }
-    psn_status status = take_spare(handle, length + sizeof(psn_record), chunk->capacity);
+    status = take_spare(handle, length + sizeof(psn_record), capacity);
     if (status != PSN_OK) {
         return status;
     }
-    void *base;
-    status = psn_segment_block_address(handle->segment, at->chunk, &base);
+    psn_ref next = lane->put_spare;
+    void *next_base;
+    status = psn_segment_block_address(handle->segment, psn_ref_index(next), &next_base, &capacity);
+    if (status == PSN_OK && length + sizeof(psn_record) > capacity) {
+        status = psn_fail(PSN_CORRUPT, "block %u is smaller than it says", psn_ref_index(next));
+    }
     if (status != PSN_OK) {
         return status;
     }
-    psn_record *jump = (psn_record *)(void *)((char *)base + at->offset);
-    *jump = (psn_record){.size = PSN_RECORD_JUMP, .next = lane->put_spare};
-    uint32_t next = psn_ref_index(lane->put_spare);
-    psn_store_release32(&psn_segment_block(handle->segment, at->chunk)->next_chunk, next);
+    *(psn_record *)(void *)*place = (psn_record){.size = PSN_RECORD_JUMP, .next = next};
+    psn_store_release32(&psn_segment_block(handle->segment, at->chunk)->next_chunk,
+                        psn_ref_index(next));
     psn_kill_point(PSN_KILL_PUT_CHUNK_LINKED);
-    at->chunk = next;
+    *place = next_base;
+    at->chunk = psn_ref_index(next);
     at->offset = 0;
     return PSN_OK;
 }
@@ -71,7 +100,7 @@ static void hand_over_blocks(psn_lane_handle *handle, const psn_message *message
     uint32_t holder = psn_load_relaxed32(&handle->segment->peer);
     for (uint32_t i = 0; i < message->slice_count; i++) {
         uint32_t index = psn_ref_index(message->slices[i].ref);
-        if (index == 0) {
+        if (index == 0 || index >= PSN_BLOCKS || holder == 0) {
             continue; /* this one's bytes are part of the payload */
         }
         psn_block *block = psn_segment_block(handle->segment, index);
@@ -88,20 +117,25 @@ static uint64_t weight(const psn_message *message, uint64_t length) {
     return length;
 }
 
-static psn_status put_one(psn_lane_handle *handle, const psn_message *message) {
+/* Before the commit, so that a message never waits unheard; see bell.h. */
+static void ring_ahead(psn_lane *lane, int ring_fd) {
+    if (psn_load_relaxed32(&lane->rung) != PSN_BELL_RUNG && ring_fd >= 0) {
+        psn_os_ring(ring_fd);
+        psn_kill_point(PSN_KILL_BELL_RUNG);
+        psn_store_relaxed32(&lane->rung, PSN_BELL_RUNG);
+    }
+}
+
+static psn_status put_one(psn_lane_handle *handle, const psn_message *message, int ring_fd) {
     psn_lane *lane = handle->shared;
     uint64_t word = psn_load_relaxed64(&lane->puts);
     psn_position at = lane->put_at[psn_commit_slot(word)];
     uint64_t length = psn_record_length(message->size, message->slice_count);
-    psn_status status = find_place(handle, length, &at);
-    void *base;
-    if (status == PSN_OK) {
-        status = psn_segment_block_address(handle->segment, at.chunk, &base);
-    }
+    char *to;
+    psn_status status = find_place(handle, length, &at, &to);
     if (PSN_UNLIKELY(status != PSN_OK)) {
         return status;
     }
-    char *to = (char *)base + at.offset;
     *(psn_record *)(void *)to = (psn_record){
         .size = message->size, .kind = message->kind, .slice_count = message->slice_count};
     to += sizeof(psn_record);
@@ -120,6 +154,9 @@ static psn_status put_one(psn_lane_handle *handle, const psn_message *message) {
     at.bytes += weight(message, length);
     lane->put_at[psn_commit_slot(word) ^ 1U] = at;
     psn_kill_point(PSN_KILL_PUT_POSITIONED);
+    if (PSN_UNLIKELY(psn_load_relaxed32(&lane->watched) != 0)) {
+        ring_ahead(lane, ring_fd);
+    }
     /* publishes: record, position, blocks' seq -> acquired in psn_lane_take */
     psn_store_release64(&lane->puts, psn_commit_next(word, 1));
     psn_kill_point(PSN_KILL_PUT_COMMITTED);
@@ -131,7 +168,7 @@ static psn_status put_one(psn_lane_handle *handle, const psn_message *message) {
 }
 
 psn_status psn_lane_put(psn_lane_handle *handle, const psn_message *messages, size_t count,
-                        unsigned flags, size_t *done, uint64_t *first) {
+                        unsigned flags, int ring_fd, size_t *done, uint64_t *first) {
     psn_lane *lane = handle->shared;
     *done = 0;
     psn_status status = psn_lane_lock_put(handle, flags);
@@ -140,7 +177,7 @@ psn_status psn_lane_put(psn_lane_handle *handle, const psn_message *messages, si
     }
     *first = psn_commit_count(psn_load_relaxed64(&lane->puts));
     while (*done < count && status == PSN_OK) {
-        status = psn_lane_has_room(lane) ? put_one(handle, &messages[*done]) : PSN_FULL;
+        status = psn_lane_has_room(lane) ? put_one(handle, &messages[*done], ring_fd) : PSN_FULL;
         *done += status == PSN_OK;
     }
     psn_mutex_unlock(&lane->put_lock);

@@ -8,46 +8,62 @@
 #include "lane.h"
 #include "peer.h"
 
+/* A record in a chunk. Its header is read once: what was checked is what is used. */
+typedef struct {
+    psn_record header;
+    uint64_t length; /* of the whole record */
+    const char *bytes;
+} psn_found;
+
 /* The record at the position, behind jumps; checked against the chunk that it lies in. */
-static psn_status find_record(psn_lane_handle *handle, psn_position *at, const psn_record **record) {
+static psn_status find_record(psn_lane_handle *handle, psn_position *at, psn_found *found) {
     for (uint32_t jumps = 0; jumps < PSN_BLOCKS; jumps++) {
         void *base;
-        psn_status status = psn_segment_block_address(handle->segment, at->chunk, &base);
+        uint64_t capacity;
+        psn_status status =
+            psn_segment_block_address(handle->segment, at->chunk, &base, &capacity);
         if (status != PSN_OK) {
             return status;
         }
-        uint64_t capacity = psn_segment_block(handle->segment, at->chunk)->capacity;
-        if (at->offset + sizeof(psn_record) > capacity) {
+        if (at->offset + sizeof(psn_record) > capacity || at->offset % PSN_RECORD_ALIGN != 0) {
             break;
         }
-        *record = (const psn_record *)(const void *)((const char *)base + at->offset);
-        if (PSN_LIKELY((*record)->size != PSN_RECORD_JUMP)) {
-            uint64_t length = psn_record_length((*record)->size, (*record)->slice_count);
-            if (at->offset + length > capacity) {
+        found->bytes = (const char *)base + at->offset;
+        memcpy(&found->header, found->bytes, sizeof found->header);
+        if (PSN_LIKELY(found->header.size != PSN_RECORD_JUMP)) {
+            found->length = psn_record_length(found->header.size, found->header.slice_count);
+            if (found->header.size > PSN_INLINE_MAX || at->offset + found->length > capacity) {
                 break;
             }
             return PSN_OK;
         }
-        if (!psn_arena_is_used(handle->segment, (*record)->next)) {
+        if (!psn_arena_is_used(handle->segment, found->header.next)) {
             break;
         }
-        at->chunk = psn_ref_index((*record)->next);
+        at->chunk = psn_ref_index(found->header.next);
         at->offset = 0;
     }
     return psn_fail(PSN_CORRUPT, "no record at offset %u of block %u", at->offset, at->chunk);
 }
 
+/* ---- the blocks of a message ---- */
+
 /* No slot in the table of peers: the bytes are copied out, so that nothing has to be held. */
 static psn_status copy_out(psn_lane_handle *handle, psn_slice *slice) {
-    void *from, *copy = malloc((size_t)slice->length);
+    void *from;
+    uint64_t capacity;
+    psn_status status =
+        psn_segment_block_address(handle->segment, psn_ref_index(slice->ref), &from, &capacity);
+    if (status != PSN_OK) {
+        return status;
+    }
+    if (slice->length > capacity) {
+        return psn_fail(PSN_CORRUPT, "a message says that block %u is larger than it is",
+                        psn_ref_index(slice->ref));
+    }
+    void *copy = malloc((size_t)slice->length + 1);
     if (copy == NULL) {
         return PSN_NO_MEMORY;
-    }
-    psn_status status =
-        psn_segment_block_address(handle->segment, psn_ref_index(slice->ref), &from);
-    if (status != PSN_OK) {
-        free(copy);
-        return status;
     }
     memcpy(copy, from, (size_t)slice->length);
     slice->ref = (psn_ref)(uintptr_t)copy;
@@ -57,25 +73,45 @@ static psn_status copy_out(psn_lane_handle *handle, psn_slice *slice) {
     return PSN_OK;
 }
 
-static psn_status hold_blocks(psn_lane_handle *handle, psn_slice *slices, uint32_t count,
-                              uint32_t holder) {
+static psn_status check_slice(const psn_lane_handle *handle, const psn_slice *slice,
+                              uint32_t payload) {
+    uint32_t index = psn_ref_index(slice->ref);
+    if (slice->ref == 0) { /* its bytes are part of the payload */
+        return slice->length <= payload
+                   ? PSN_OK
+                   : psn_fail(PSN_CORRUPT, "a message has a part longer than itself");
+    }
+    if (!psn_arena_is_used(handle->segment, slice->ref) ||
+        slice->length > psn_segment_block(handle->segment, index)->capacity) {
+        return psn_fail(PSN_CORRUPT, "a message names block %u, which is not in use", index);
+    }
+    return PSN_OK;
+}
+
+static void let_go(psn_lane_handle *handle, const psn_slice *slices, uint32_t count,
+                   uint32_t holder) {
     for (uint32_t i = 0; i < count; i++) {
-        if (slices[i].ref == 0) {
-            continue; /* this one's bytes are part of the payload */
+        if ((slices[i].length & PSN_SLICE_PRIVATE) != 0) {
+            free((void *)(uintptr_t)slices[i].ref);
+        } else if (slices[i].ref != 0) {
+            psn_peer_unhold(handle->segment, holder, psn_ref_index(slices[i].ref));
         }
-        const psn_block *block =
-            psn_segment_block(handle->segment, psn_ref_index(slices[i].ref) % PSN_BLOCKS);
-        if (!psn_arena_is_used(handle->segment, slices[i].ref) ||
-            slices[i].length > block->capacity) {
-            return psn_fail(PSN_CORRUPT, "a message names block %u, which is not in use",
-                            psn_ref_index(slices[i].ref));
-        }
-        if (holder != 0) {
+    }
+}
+
+/* All of them, or none. */
+static psn_status hold_blocks(psn_lane_handle *handle, psn_slice *slices, uint32_t count,
+                              uint32_t payload) {
+    uint32_t holder = psn_peer_slot(handle->segment);
+    for (uint32_t i = 0; i < count; i++) {
+        psn_status status = check_slice(handle, &slices[i], payload);
+        if (status == PSN_OK && slices[i].ref != 0 && holder == 0) {
+            status = copy_out(handle, &slices[i]);
+        } else if (status == PSN_OK && slices[i].ref != 0) {
             psn_peer_hold(handle->segment, holder, psn_ref_index(slices[i].ref));
-            continue;
         }
-        psn_status status = copy_out(handle, &slices[i]);
         if (status != PSN_OK) {
+            let_go(handle, slices, i, holder);
             return status;
         }
     }
@@ -83,38 +119,41 @@ static psn_status hold_blocks(psn_lane_handle *handle, psn_slice *slices, uint32
 }
 
 static psn_status copy_record(psn_lane_handle *handle, psn_position *at, psn_inbox *inbox) {
-    const psn_record *record = NULL;
-    psn_status status = find_record(handle, at, &record);
+    psn_found found = {.bytes = NULL};
+    psn_status status = find_record(handle, at, &found);
     if (PSN_UNLIKELY(status != PSN_OK)) {
         return status;
     }
-    uint64_t length = psn_record_length(record->size, record->slice_count);
-    char *to = psn_inbox_room(inbox, (size_t)length);
+    char *to = psn_inbox_room(inbox, (size_t)found.length);
     if (to == NULL) {
         return PSN_NO_MEMORY;
     }
-    memcpy(to, record, (size_t)length);
-    at->offset += (uint32_t)length;
-    at->bytes += length;
-    if (PSN_UNLIKELY(record->slice_count > 0)) {
-        psn_slice *slices = (psn_slice *)(void *)(to + sizeof *record);
-        for (uint32_t i = 0; i < record->slice_count; i++) {
+    const size_t head = sizeof found.header;
+    memcpy(to, &found.header, head);
+    memcpy(to + head, found.bytes + head, (size_t)found.length - head);
+    at->offset += (uint32_t)found.length;
+    at->bytes += found.length;
+    if (PSN_UNLIKELY(found.header.slice_count > 0)) {
+        psn_slice *slices = (psn_slice *)(void *)(to + head);
+        for (uint32_t i = 0; i < found.header.slice_count; i++) {
             at->bytes += slices[i].ref != 0 ? slices[i].length : 0;
         }
-        uint32_t holder = psn_peer_slot(handle->segment);
-        status = hold_blocks(handle, slices, record->slice_count, holder);
+        status = hold_blocks(handle, slices, found.header.slice_count, found.header.size);
         if (status != PSN_OK) {
             return status;
         }
     }
-    inbox->used += (size_t)length;
+    inbox->used += (size_t)found.length;
     inbox->count++;
     return PSN_OK;
 }
 
+/* ---- taking ---- */
+
 static void announce(psn_lane_handle *handle, int claim, uint64_t first, uint64_t count) {
     if (claim >= 0) {
-        psn_claim *entry = psn_segment_claim(handle->segment, (unsigned)claim);
+        psn_claim *entry = psn_segment_claim(handle->segment, (unsigned)claim % PSN_CLAIMS);
+        handle->shared->claiming = (uint32_t)claim % PSN_CLAIMS + 1;
         psn_store_release64(&entry->count, 0);
         psn_store_release64(&entry->first, first);
         psn_store_release64(&entry->count, count);
@@ -146,6 +185,7 @@ static psn_status take_some(psn_lane_handle *handle, uint64_t count, int claim, 
     /* publishes: position, holds -> acquired by putters (room) and in reclaim */
     psn_store_release64(&lane->gets, psn_commit_next(word, taken));
     psn_kill_point(PSN_KILL_TAKE_COMMITTED);
+    lane->claiming = 0;
     psn_store_relaxed64(&lane->bytes_out, at.bytes);
     psn_lane_free_read_chunks(handle, at.chunk);
     return PSN_OK;
@@ -162,7 +202,9 @@ psn_status psn_lane_take(psn_lane_handle *handle, size_t max, unsigned flags, in
         return status;
     }
     uint64_t available = psn_lane_size(lane);
-    if (PSN_LIKELY(available > 0)) {
+    if (PSN_UNLIKELY(available > UINT64_MAX / 4)) {
+        status = psn_fail(PSN_CORRUPT, "more messages were taken than were put");
+    } else if (PSN_LIKELY(available > 0)) {
         status = take_some(handle, available < max ? available : max, claim, inbox);
     } else {
         status = PSN_EMPTY;

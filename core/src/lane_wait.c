@@ -1,8 +1,8 @@
 /* Waiting for a message or for room: look, spin while it can pay, then sleep.
  *
  * A wake across processors costs tens of microseconds, a spin that sees the change a tenth of
- * one. So a consumer spins, but only while the producer last ran on another processor (spinning
- * on the processor that the producer needs is pure loss), for no longer than a wake would take,
+ * one. So one side spins, but only while the other last ran on another processor (spinning on the
+ * processor that the other needs is pure loss), for no longer than a wake would take,
  * only as the first in line, and rarely once spins have been in vain.
  */
 #include "arena.h"
@@ -25,10 +25,11 @@ static uint32_t cpu_count(void) {
     return count;
 }
 
-static bool should_spin(psn_lane_handle *handle) {
-    uint32_t producer = psn_load_relaxed32(&handle->shared->producer_cpu);
-    if (producer == 0 || cpu_count() == 1 || producer == psn_os_cpu() + 1 ||
-        psn_event_has_sleepers(&handle->shared->has_message)) {
+static bool should_spin(psn_lane_handle *handle, const psn_event *event,
+                        const psn_atomic32 *other_side) {
+    uint32_t other = psn_load_relaxed32(other_side);
+    if (other == 0 || cpu_count() == 1 || other == psn_os_cpu() + 1 ||
+        psn_event_has_sleepers(event)) {
         return false;
     }
     uint32_t wasted = psn_load_relaxed32(&handle->wasted_spins);
@@ -39,15 +40,11 @@ static bool should_spin(psn_lane_handle *handle) {
     return false;
 }
 
-bool psn_lane_spin_for_message(psn_lane_handle *handle) {
-    const psn_lane *lane = handle->shared;
-    if (psn_lane_has_message(lane) || !should_spin(handle)) {
-        return psn_lane_has_message(lane);
-    }
+static bool spin_until(psn_lane_handle *handle, bool (*condition)(const psn_lane *)) {
     uint64_t end = psn_now() + SPIN_NANOSECONDS;
     do {
         for (int look = 0; look < SPIN_LOOKS_PER_CLOCK; look++) {
-            if (psn_lane_has_message(lane)) {
+            if (condition(handle->shared)) {
                 psn_store_relaxed32(&handle->wasted_spins, 0);
                 return true;
             }
@@ -56,6 +53,15 @@ bool psn_lane_spin_for_message(psn_lane_handle *handle) {
     } while (psn_now() < end);
     psn_store_relaxed32(&handle->wasted_spins, psn_load_relaxed32(&handle->wasted_spins) + 1);
     return false;
+}
+
+bool psn_lane_spin_for_message(psn_lane_handle *handle) {
+    psn_lane *lane = handle->shared;
+    if (psn_lane_has_message(lane)) {
+        return true;
+    }
+    return should_spin(handle, &lane->has_message, &lane->producer_cpu) &&
+           spin_until(handle, psn_lane_has_message);
 }
 
 /* Nothing has come for a while: what is kept warm for the next message is given back. */
@@ -74,7 +80,10 @@ static psn_status sleep_until(psn_lane_handle *handle, psn_event *event,
         uint64_t now = psn_now();
         if (now >= deadline || status == PSN_INTERRUPTED) {
             psn_event_leave(event, ticket);
-            return status == PSN_INTERRUPTED ? status : PSN_TIMEOUT;
+            /* Once more: a wake that came too late for this sleeper must not be lost on it. */
+            return condition(handle->shared)   ? PSN_OK
+                   : status == PSN_INTERRUPTED ? PSN_INTERRUPTED
+                                               : PSN_TIMEOUT;
         }
         uint64_t longest = now + PSN_LONGEST_SLEEP;
         status = psn_event_sleep(event, ticket, deadline < longest ? deadline : longest);
@@ -97,10 +106,12 @@ psn_status psn_lane_wait_message(psn_lane_handle *handle, uint64_t deadline) {
 }
 
 psn_status psn_lane_wait_room(psn_lane_handle *handle, uint64_t deadline) {
-    if (psn_lane_has_room(handle->shared)) {
+    psn_lane *lane = handle->shared;
+    if (psn_lane_has_room(lane) || (should_spin(handle, &lane->has_room, &lane->consumer_cpu) &&
+                                    spin_until(handle, psn_lane_has_room))) {
         return PSN_OK;
     }
-    return sleep_until(handle, &handle->shared->has_room, psn_lane_has_room, deadline);
+    return sleep_until(handle, &lane->has_room, psn_lane_has_room, deadline);
 }
 
 static bool all_done(const psn_lane *lane) {

@@ -126,6 +126,9 @@ typedef struct {
     psn_atomic64 first, count;
 } psn_claim;
 
+/* What is known about the doorbell's descriptor. */
+typedef enum { PSN_BELL_SILENT = 0, PSN_BELL_RUNG, PSN_BELL_UNSURE } psn_bell_state;
+
 typedef struct {
     /* Producers, under put_lock; put_at[slot of puts] is where the next message goes. */
     PSN_ALIGNED psn_mutex put_lock;
@@ -139,6 +142,7 @@ typedef struct {
     psn_position get_at[2];
     psn_ref trail;  /* oldest chunk of the chain; the chunk of get_at, or before it */
     psn_ref doomed; /* a chunk on its way from the chain to the free list, or 0 */
+    uint32_t claiming; /* claim + 1 that announces a take which is not committed yet, or 0 */
     psn_atomic64 bytes_out;
     PSN_ALIGNED psn_atomic64 gets; /* commit word; release -> acquired by putters */
 
@@ -153,10 +157,9 @@ typedef struct {
     /* Limits, fixed at creation; 0 = none. */
     uint64_t max_items, max_bytes;
 
-    /* The doorbell, from the first psn_*_watch on. */
-    PSN_ALIGNED psn_mutex bell_lock;
+    /* The doorbell, from the first psn_*_watch on. Under put_lock. */
     psn_atomic32 watched; /* 0 or 1, never back */
-    psn_atomic32 rung;    /* under bell_lock: is the descriptor readable? */
+    psn_atomic32 rung;    /* a psn_bell_state */
 } psn_lane;
 
 #define PSN_LANES_AT 4096U

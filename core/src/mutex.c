@@ -2,6 +2,7 @@
 #include "mutex.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "atomic.h"
 
@@ -53,6 +54,22 @@ psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned) {
         return status;
     }
     return outcome(mutex, pthread_mutex_lock(&mutex->mutex), abandoned);
+}
+
+psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned) {
+    psn_status status = psn_mutex_try_lock(mutex, abandoned);
+    if (PSN_LIKELY(status != PSN_BUSY)) {
+        return status;
+    }
+    struct timespec until; /* the system's clock: the only one that POSIX has for this */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)PSN_SHORT_WAIT;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    int error = pthread_mutex_timedlock(&mutex->mutex, &until);
+    return outcome(mutex, error == ETIMEDOUT ? EBUSY : error, abandoned);
 }
 
 void psn_mutex_unlock(psn_mutex *mutex) {

@@ -18,6 +18,9 @@ typedef struct {
 psn_status psn_mutex_init(psn_mutex *mutex);
 /* *abandoned is set when the last holder died holding it, and left alone otherwise. */
 psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned);
+/* As psn_mutex_lock, but PSN_BUSY after PSN_SHORT_WAIT: a holder may be stopped (SIGSTOP). */
+psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned);
+#define PSN_SHORT_WAIT (UINT64_C(100) * 1000 * 1000)
 psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned); /* PSN_BUSY */
 void psn_mutex_unlock(psn_mutex *mutex);
 

@@ -24,9 +24,11 @@
 /* ---- memory ---- */
 
 uint64_t psn_os_page_size(void) {
-    static uint64_t size;
+    static psn_atomic64 known;
+    uint64_t size = psn_load_relaxed64(&known);
     if (size == 0) {
         size = (uint64_t)sysconf(_SC_PAGESIZE);
+        psn_store_relaxed64(&known, size);
     }
     return size;
 }
@@ -352,6 +354,11 @@ psn_status psn_os_pipe_strong(int weak_fd, bool writes, int *fd) {
     if (opened < 0) {
         return errno == ENXIO ? PSN_BROKEN : PSN_SYSTEM;
     }
+    if (!writes) {
+        /* When all ends were closed in the meantime this is a new pipe, which the kernel does not
+         * call hung up before it has had a writer: let it have had one. */
+        psn_os_close(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    }
     *fd = opened;
     return PSN_OK;
 }
@@ -371,7 +378,8 @@ bool psn_os_descriptor_is_open(int fd) {
 /* ---- processes ---- */
 
 /* Field 22 of /proc/<pid>/stat (proc(5)), counted from the end of the name, which may hold
- * spaces and brackets. *ended: the process is a zombie or gone, its memory is released. */
+ * spaces and brackets. *ended: the process is a zombie or gone, its memory is released. A first
+ * thread that has ended before the others is a zombie, too, but not yet alone (field 20). */
 static uint64_t birth_of(uint32_t pid, bool *ended) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
@@ -390,8 +398,11 @@ static uint64_t birth_of(uint32_t pid, bool *ended) {
         return 0;
     }
     field += 2;
-    *ended = *field == 'Z' || *field == 'X' || *field == 'x';
+    bool is_zombie = *field == 'Z' || *field == 'X' || *field == 'x';
     for (int number = 3; number < 22; number++) {
+        if (number == 20) {
+            *ended = is_zombie && strtoull(field, NULL, 10) <= 1;
+        }
         field = strchr(field, ' ');
         if (field == NULL) {
             return 0;

@@ -83,11 +83,11 @@ void psn_queue_descriptors(const psn_queue *queue, int *memory_fd, int *doorbell
 
 psn_status psn_queue_put(psn_queue *queue, const psn_message *messages, size_t count, unsigned flags,
                          size_t *done, uint64_t *first) {
-    psn_status status = psn_lane_put(&queue->lane, messages, count, flags, done, first);
+    psn_status status = psn_lane_put(&queue->lane, messages, count, flags, queue->doorbell, done,
+                                     first);
     if (*done > 0) {
         psn_lane *lane = queue->lane.shared;
         psn_event_wake(&lane->has_message, *done < UINT32_MAX ? (uint32_t)*done : UINT32_MAX);
-        psn_bell_update(lane, bell_of(queue));
         psn_kill_point(PSN_KILL_PUT_NOTIFIED);
     }
     return status;
@@ -107,7 +107,7 @@ psn_status psn_queue_take(psn_queue *queue, size_t max, unsigned flags, int clai
         psn_event_wake(&lane->has_room, taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX);
     }
     if (taken > 0 || status == PSN_EMPTY) {
-        psn_bell_update(lane, bell_of(queue));
+        psn_bell_update(&queue->lane, bell_of(queue));
     }
     return status;
 }
@@ -134,8 +134,10 @@ uint64_t psn_queue_max_items(const psn_queue *queue) {
 
 void psn_queue_claimed(const psn_queue *queue, unsigned claim, uint64_t *first, uint64_t *count) {
     const psn_claim *entry = psn_segment_claim(queue->segment, claim % PSN_CLAIMS);
-    *count = psn_load_acquire64(&entry->count);
-    *first = psn_load_acquire64(&entry->first);
+    do { /* a range that is being replaced reads as none in between */
+        *count = psn_load_acquire64(&entry->count);
+        *first = psn_load_acquire64(&entry->first);
+    } while (psn_load_acquire64(&entry->count) != *count);
 }
 
 void psn_queue_clear_claim(psn_queue *queue, unsigned claim) {
@@ -162,5 +164,5 @@ psn_status psn_queue_wait_all_done(psn_queue *queue, uint64_t deadline) {
 }
 
 psn_status psn_queue_watch(psn_queue *queue) {
-    return psn_bell_watch(queue->lane.shared, bell_of(queue));
+    return psn_bell_watch(&queue->lane, bell_of(queue));
 }

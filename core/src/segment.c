@@ -127,7 +127,9 @@ psn_status psn_segment_create(psn_segment_kind kind, uint32_t lanes, psn_segment
         psn_os_close(fd);
         return status;
     }
-    status = psn_os_memory_reserve(fd, 0, PSN_CLAIMS_AT);
+    /* The claims, too: a pool's worker must not die of a store into its own. */
+    status = psn_os_memory_reserve(fd, 0,
+                                   kind == PSN_SEGMENT_QUEUE ? PSN_PEERS_AT : PSN_CLAIMS_AT);
     if (status == PSN_OK) {
         status = psn_os_memory_reserve(fd, PSN_BLOCKS_AT, psn_os_page_size());
     }
@@ -158,7 +160,7 @@ static psn_status check_header(const psn_header *header, psn_segment_kind kind, 
     }
     if (header->control_size != PSN_CONTROL_SIZE || header->block_limit != PSN_BLOCKS ||
         header->peer_limit != PSN_PEERS || header->mutex_size != sizeof(psn_mutex) ||
-        header->page_size != psn_os_page_size() || header->lane_count > PSN_LANES) {
+        header->page_size != psn_os_page_size() || header->lane_count == 0 || header->lane_count > PSN_LANES) {
         return psn_fail(PSN_FOREIGN, "it was made by a program built for another system");
     }
     if (size < header->control_size) {
@@ -198,11 +200,10 @@ void psn_segment_keep(psn_segment *segment) {
 }
 
 static void unmap_segment(psn_segment *segment) {
-    uint32_t count = segment->fd < 0 ? 0 : psn_segment_arena(segment)->block_count;
-    for (uint32_t i = 0; i < count && i < PSN_BLOCKS; i++) {
+    for (uint32_t i = 0; i < segment->mapped_end; i++) {
         void *address = psn_load_acquire_pointer(&segment->mapped[i].address);
         if (address != NULL) {
-            psn_os_memory_unmap(address, segment->mapped[i].capacity);
+            psn_os_memory_unmap(address, psn_load_relaxed64(&segment->mapped[i].capacity));
         }
     }
     psn_os_memory_unmap(segment->mapped, PSN_BLOCKS * sizeof(psn_mapped_block));
@@ -233,57 +234,71 @@ void psn_segment_release(psn_segment *segment) {
 
 /* ---- mapping blocks ---- */
 
-/* Several threads may look while one maps: the address is taken away before the offset changes
- * and set after it, so that a reader who sees the same address twice has the right pair. */
-static void *mapped_address(psn_mapped_block *mapped, uint64_t offset) {
+/* Several threads may look while one maps: the address is taken away before the rest changes and
+ * set after it, so that a reader who sees the same address twice has what belongs together. The
+ * capacity is what is mapped, whatever the shared memory may say later. */
+static void *mapped_address(const psn_mapped_block *mapped, uint64_t offset, uint64_t *capacity) {
     void *address = psn_load_acquire_pointer(&mapped->address);
-    if (address == NULL || psn_load_acquire64(&mapped->offset) != offset ||
-        psn_load_acquire_pointer(&mapped->address) != address) {
+    if (address == NULL || psn_load_acquire64(&mapped->offset) != offset) {
         return NULL;
     }
-    return address;
+    *capacity = psn_load_acquire64(&mapped->capacity);
+    return psn_load_acquire_pointer(&mapped->address) == address ? address : NULL;
 }
 
-static psn_status map_block(psn_segment *segment, const psn_block *block,
-                            psn_mapped_block *mapped) {
+static psn_status check_range(const psn_segment *segment, uint64_t offset, uint64_t capacity) {
     uint64_t size;
-    psn_status verified = psn_os_memory_verify(segment->fd, &size);
-    if (verified != PSN_OK) {
-        return verified;
-    }
-    if (block->offset < PSN_CONTROL_SIZE || block->capacity > size ||
-        block->offset > size - block->capacity) {
-        return psn_fail(PSN_CORRUPT, "a block of %llu bytes lies at %llu, the segment has %llu",
-                        (unsigned long long)block->capacity, (unsigned long long)block->offset,
-                        (unsigned long long)size);
-    }
-    void *address = psn_load_acquire_pointer(&mapped->address);
-    if (address != NULL) { /* the entry was given other pages: nobody here uses the old ones */
-        psn_store_release_pointer(&mapped->address, NULL);
-        psn_os_memory_unmap(address, mapped->capacity);
-    }
-    psn_status status = psn_os_memory_map(segment->fd, block->offset, block->capacity, &address);
-    if (status == PSN_OK) {
-        mapped->capacity = block->capacity;
-        psn_store_release64(&mapped->offset, block->offset);
-        psn_store_release_pointer(&mapped->address, address);
+    psn_status status = psn_os_memory_verify(segment->fd, &size);
+    if (status == PSN_OK && (offset < PSN_CONTROL_SIZE || capacity == 0 || capacity > size ||
+                             offset > size - capacity)) {
+        status = psn_fail(PSN_CORRUPT, "a block of %llu bytes lies at %llu, the segment has %llu",
+                          (unsigned long long)capacity, (unsigned long long)offset,
+                          (unsigned long long)size);
     }
     return status;
 }
 
-psn_status psn_segment_block_address(psn_segment *segment, uint32_t index, void **address) {
-    const psn_block *block = psn_segment_block(segment, index);
+static psn_status map_block(psn_segment *segment, uint32_t index, uint64_t offset) {
     psn_mapped_block *mapped = &segment->mapped[index];
-    *address = mapped_address(mapped, block->offset);
+    uint64_t capacity = psn_segment_block(segment, index)->capacity;
+    psn_status status = check_range(segment, offset, capacity);
+    if (status != PSN_OK) {
+        return status;
+    }
+    void *address = psn_load_acquire_pointer(&mapped->address);
+    if (address != NULL) { /* the entry was given other pages: nobody here uses the old ones */
+        psn_store_release_pointer(&mapped->address, NULL);
+        psn_os_memory_unmap(address, psn_load_relaxed64(&mapped->capacity));
+    }
+    status = psn_os_memory_map(segment->fd, offset, capacity, &address);
+    if (status == PSN_OK) {
+        psn_store_release64(&mapped->capacity, capacity);
+        psn_store_release64(&mapped->offset, offset);
+        psn_store_release_pointer(&mapped->address, address);
+        segment->mapped_end = index < segment->mapped_end ? segment->mapped_end : index + 1;
+    }
+    return status;
+}
+
+psn_status psn_segment_block_address(psn_segment *segment, uint32_t index, void **address,
+                                     uint64_t *capacity) {
+    if (PSN_UNLIKELY(index == 0 || index >= PSN_BLOCKS)) {
+        return psn_fail(PSN_CORRUPT, "there is no block %u", index);
+    }
+    const psn_mapped_block *mapped = &segment->mapped[index];
+    uint64_t offset = psn_segment_block(segment, index)->offset;
+    *address = mapped_address(mapped, offset, capacity);
     if (PSN_LIKELY(*address != NULL)) {
         return PSN_OK;
     }
     psn_process_lock();
     psn_status status = PSN_OK;
-    if (mapped_address(mapped, block->offset) == NULL) {
-        status = map_block(segment, block, mapped);
+    *address = mapped_address(mapped, offset, capacity);
+    if (*address == NULL) {
+        status = map_block(segment, index, offset);
+        *address = psn_load_acquire_pointer(&mapped->address);
+        *capacity = psn_load_relaxed64(&mapped->capacity);
     }
-    *address = psn_load_acquire_pointer(&mapped->address);
     psn_process_unlock();
     return status;
 }

@@ -6,8 +6,7 @@
 
 typedef struct {
     psn_atomic_pointer address; /* NULL: not mapped yet */
-    psn_atomic64 offset;     /* what is mapped there */
-    uint64_t capacity;
+    psn_atomic64 offset, capacity; /* what is mapped there */
 } psn_mapped_block;
 
 struct psn_segment {
@@ -20,6 +19,7 @@ struct psn_segment {
 
     psn_atomic32 peer;        /* slot + 1 in the peer table, 0 = none yet; set under the lock below */
     /* Under psn_process_lock. */
+    uint32_t mapped_end;      /* entries of `mapped` ever used */
     uint32_t heir;            /* slot + 1 reserved for the child of a fork that is under way */
     psn_hold *holds;          /* list of received blocks alive in this process */
     psn_segment *next, *previous;
@@ -59,7 +59,9 @@ bool psn_segment_is_time_to_sweep(psn_segment *segment);
 /* As psn_segment_reclaim, but leaves warm memory warm. In reclaim.c. */
 void psn_segment_sweep(psn_segment *segment);
 
-/* Where the block's bytes are in this process; maps them at first use. */
-psn_status psn_segment_block_address(psn_segment *segment, uint32_t index, void **address);
+/* Where the block's bytes are in this process, and how many; maps them at first use. Refuses an
+ * index or a range that the segment does not have. */
+psn_status psn_segment_block_address(psn_segment *segment, uint32_t index, void **address,
+                                     uint64_t *capacity);
 
 #endif
