@@ -270,6 +270,52 @@ def test_executor_of_the_standard_library_takes_our_context(context: BaseContext
         assert executor.submit(square, 7).result(GUARD) == 49
 
 
+def test_pool_of_a_context_uses_its_processes(context: BaseContext) -> None:
+    """``Pool()`` of a context has workers of its start method."""
+    with context.Pool(2) as pool:
+        assert pool.map(square, range(10)) == [n * n for n in range(10)]
+        assert {type(worker) for worker in pool._pool} == {context.Process}
+    pool.join()
+
+
+def test_pool_without_a_context_follows_the_program(run_script: RunScript) -> None:
+    """``procession.pool.Pool`` by itself uses procession's context of the start method."""
+    outcome = run_script(
+        """
+        import procession
+        from procession.pool import Pool
+
+        if __name__ == "__main__":
+            procession.set_start_method("spawn")
+            for pool in (Pool(1), procession.Pool(1)):
+                with pool:
+                    print(type(pool._ctx).__name__, pool._ctx is procession.get_context())
+                pool.join()
+        """
+    )
+    assert outcome.stdout.split() == ["SpawnContext", "True"] * 2
+
+
+def test_fork_server_imports_procession_once(run_script: RunScript) -> None:
+    """The server has it before it forks, beside the modules that the program asked for."""
+    outcome = run_script(
+        """
+        import multiprocessing
+        from multiprocessing import forkserver
+        import procession
+
+        if __name__ == "__main__":
+            multiprocessing.set_forkserver_preload(["__main__", "json"])
+            for _ in range(2):
+                process = procession.get_context("forkserver").Process(target=int)
+                process.start()
+                process.join()
+            print(process.exitcode, forkserver._forkserver._preload_modules)
+        """
+    )
+    assert outcome.stdout.strip() == "0 ['__main__', 'json', 'procession']"
+
+
 def test_queue_time_out_is_that_of_the_standard_library(context: BaseContext) -> None:
     """An empty queue raises ``queue.Empty``."""
     made = context.Queue()

@@ -18,6 +18,7 @@ from multiprocessing import context as std
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc import transport
+from procession._engine.pool.pool import Pool
 from procession._engine.process.process import Process, SpawnProcess
 
 if sys.platform != "win32":
@@ -26,7 +27,6 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
 
 STANDARD: Any = std._default_context  # noqa: SLF001
@@ -67,8 +67,6 @@ class BaseContext(std.BaseContext):
         **options: Any,
     ) -> Pool:
         """Return a pool of worker processes; ``options`` are those of ``procession.pool.Pool``."""
-        from procession._engine.pool.pool import Pool
-
         return Pool(
             processes,
             initializer,
@@ -162,3 +160,6 @@ if sys.platform != "win32":
 
 _default_context = DefaultContext()
 """The context behind the functions of the package: ``procession.Queue`` is its ``Queue``."""
+
+# The layers below know no contexts; a pool that is given none asks for the program's.
+Pool.default_context = _default_context.get_context

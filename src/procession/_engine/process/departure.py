@@ -9,7 +9,7 @@ which tools like coverage replace and must find in use.
 from __future__ import annotations
 
 import os
-from multiprocessing.reduction import DupFd
+from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc.inheritance import weaken_unreachable
@@ -37,7 +37,8 @@ class Luggage:
         """Ends the watch over the unpickling; None in a forked child, where there is none."""
 
     def __reduce__(self) -> tuple[Callable[..., Luggage], tuple[Any, Any]]:
-        return _unpack, (DupFd(self.report_fd), DupFd(self.lifeline_fd))
+        handles = reduction.DupFd(self.report_fd), reduction.DupFd(self.lifeline_fd)
+        return _unpack, handles
 
 
 def _unpack(report_handle: Any, lifeline_handle: Any) -> Luggage:

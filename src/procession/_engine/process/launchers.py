@@ -21,6 +21,9 @@ from procession._engine.process.departure import Departure, Luggage
 from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.report import Report
 
+WITHOUT_WAITING: int = getattr(os, "WNOHANG", 1)
+"""The flag of ``poll``; Windows, whose launcher is not ours, does not define it."""
+
 UNKNOWN_EXIT_CODE = 255
 """The exit code of a child whose status somebody else took; the standard library's choice too."""
 
@@ -59,7 +62,7 @@ class Launcher(_Base):
         """The exception that ended the child; None while it runs, and after a good end."""
         return None if self.poll() is None else self._report.exception
 
-    def poll(self, flag: int = os.WNOHANG) -> int | None:
+    def poll(self, flag: int = WITHOUT_WAITING) -> int | None:
         """Return the exit code, or None while the child runs; ``flag=0`` waits for it."""
         if os.getpid() != self._parent_pid:
             return self.returncode  # a fork's copy of the object: not its child
@@ -107,6 +110,17 @@ class Launcher(_Base):
         self._exact_sentinel = True
 
 
+def _preload_procession(server: Any) -> None:
+    """Add procession to what the fork server imports before it forks, if it is not running yet.
+
+    Each child would import it otherwise.  The list is the program's, through whichever module
+    it was set; where a Python keeps it elsewhere, children are as right, and slower.
+    """
+    names = getattr(server, "_preload_modules", None)
+    if isinstance(names, list) and "procession" not in names:
+        server.set_forkserver_preload([*names, "procession"])
+
+
 LAUNCHERS: dict[str, Callable[[Any], Any]] = {}
 """Start method -> launcher; holds the methods that this system has."""
 
@@ -134,9 +148,13 @@ else:
     LAUNCHERS.update(fork=ForkPopen, spawn=SpawnPopen)
 
     if reduction.HAVE_SEND_HANDLE:
-        from multiprocessing import popen_forkserver
+        from multiprocessing import forkserver, popen_forkserver
 
         class ForkServerPopen(Launcher, popen_forkserver.Popen):
             """Launch by asking the fork server, which tells us the exit code."""
+
+            def __init__(self, process_obj: BaseProcess) -> None:
+                _preload_procession(forkserver._forkserver)  # noqa: SLF001
+                super().__init__(process_obj)
 
         LAUNCHERS["forkserver"] = ForkServerPopen

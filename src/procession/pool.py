@@ -1,0 +1,44 @@
+"""Door, ours: the pool of processes; the pool of threads is the standard library's."""
+
+from multiprocessing import TimeoutError  # noqa: A004  # the name of the standard library
+
+from procession._engine.pool.names import (
+    CLOSE,
+    INIT,
+    RUN,
+    TERMINATE,
+    ApplyResult,
+    AsyncResult,
+    ExceptionWithTraceback,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+    MaybeEncodingError,
+    Pool,
+    RemoteTraceback,
+    ThreadPool,
+    mapstar,
+    starmapstar,
+    worker,
+)
+
+__all__ = [
+    "CLOSE",
+    "INIT",
+    "RUN",
+    "TERMINATE",
+    "ApplyResult",
+    "AsyncResult",
+    "ExceptionWithTraceback",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "Pool",
+    "RemoteTraceback",
+    "ThreadPool",
+    "TimeoutError",
+    "mapstar",
+    "starmapstar",
+    "worker",
+]
