@@ -12,7 +12,7 @@ import pytest
 
 from tests.contracts import children
 from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
-from tests.contracts.queue_contract import Unpicklable
+from tests.contracts.objects import Unpicklable
 
 
 class AsyncioContract:

@@ -1,7 +1,6 @@
-"""What every queue promises, whatever its kind, transport and start method.
+"""What every queue promises within a process, whatever its kind and transport.
 
-``QueueContract`` holds for Queue and JoinableQueue, ``JoinableContract`` for the latter too.
-``test_queues.py`` instantiates them.
+``QueueContract`` holds for Queue and JoinableQueue; ``test_queues.py`` instantiates it.
 """
 
 from __future__ import annotations
@@ -12,73 +11,18 @@ import os
 import queue
 import select
 import selectors
-import signal
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
-from decimal import Decimal
 from multiprocessing.context import BaseContext
 from typing import Any
 
 import pytest
 
 from procession._engine.ipc import transport
-from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.contracts.objects import BORDERS, EVERYDAY_OBJECTS, Unloadable, Unpicklable
 from tests.contracts.outcomes import outcome
-
-EVERYDAY_OBJECTS: list[Any] = [
-    None,
-    True,
-    0,
-    -(2**63),
-    2**200,
-    1.5,
-    float("inf"),
-    "",
-    "hello",
-    "\N{SNOWMAN} and \U0001f40d",
-    b"",
-    b"\0bytes",
-    bytearray(b"array"),
-    (),
-    (1, "two", 3.0),
-    [42, None, "hello"],
-    {"a": 1, 2: [3, {4: 5}]},
-    {1, 2, 3},
-    frozenset({"x"}),
-    OrderedDict(a=1),
-    Decimal("1.10"),
-    range(3),
-    complex(1, 2),
-    int,
-    len,
-    ValueError("with a text"),
-    Ellipsis,
-]
-
-BORDERS = sorted(
-    {0, 1} | {base + off for base in (4096, 32768, 65536, 1 << 20) for off in (-64, -1, 0, 1, 64)}
-)
-
-
-class Unpicklable:
-    """Raises when it is pickled."""
-
-    def __reduce__(self) -> Any:
-        raise RuntimeError("will not be pickled")
-
-
-def _refuse() -> None:
-    raise RuntimeError("will not be unpickled")
-
-
-class Unloadable:
-    """Pickles, and raises when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return _refuse, ()
 
 
 class QueueContract:
@@ -308,108 +252,6 @@ class QueueContract:
         a_queue.close()
         a_queue.join_thread()
 
-    # --- many at a time
-
-    def test_put_many_numbers_the_messages(self, a_queue: Any) -> None:
-        """put_many returns the index of its first message, counted from the queue's beginning."""
-        assert a_queue.put_many(["a", "b"]) == 0
-        a_queue.put("c")
-        assert a_queue.put_many(range(5)) == 3
-        assert a_queue.messages_put == 8
-        assert [a_queue.get() for _ in range(8)] == ["a", "b", "c", 0, 1, 2, 3, 4]
-        assert a_queue.messages_taken == 8
-
-    def test_put_many_of_nothing_puts_nothing(self, a_queue: Any) -> None:
-        """An empty sequence is put at once."""
-        a_queue.put_many([])
-        assert a_queue.qsize() == 0
-
-    def test_put_many_pickles_all_before_it_puts(self, a_queue: Any) -> None:
-        """One object that cannot be pickled raises before anything is put."""
-        with pytest.raises(RuntimeError):
-            a_queue.put_many([1, 2, Unpicklable()])
-        assert a_queue.qsize() == 0
-
-    def test_put_many_says_how_many_found_room(self, any_context: BaseContext) -> None:
-        """Full has the number of messages that were put."""
-        bounded = self.make(any_context, 3)
-        with pytest.raises(queue.Full) as full:
-            bounded.put_many(range(5), timeout=0.01)
-        assert full.value.put == 3  # type: ignore[attr-defined]
-        assert bounded.get_many(10) == [0, 1, 2]
-
-    def test_put_many_waits_for_room(self, any_context: BaseContext) -> None:
-        """More messages than a bounded queue holds pass through while somebody takes them."""
-        bounded = self.make(any_context, 3)
-        putter = threading.Thread(target=bounded.put_many, args=(range(100),))
-        putter.start()
-        assert [bounded.get(timeout=30) for _ in range(100)] == list(range(100))
-        putter.join(HANG_GUARD_SECONDS)
-
-    def test_get_many_takes_what_is_there(self, a_queue: Any) -> None:
-        """get_many takes at most so many, at least one, and never waits for more."""
-        a_queue.put_many(range(5))
-        assert a_queue.get_many(3) == [0, 1, 2]
-        assert a_queue.get_many(3) == [3, 4]
-        with pytest.raises(queue.Empty):
-            a_queue.get_many(3, block=False)
-        with pytest.raises(queue.Empty):
-            a_queue.get_many(3, timeout=0.01)
-
-    @pytest.mark.parametrize("max_items", [0, -1])
-    def test_get_many_of_nothing_is_refused(self, a_queue: Any, max_items: int) -> None:
-        """Asking for no message is a ValueError."""
-        with pytest.raises(ValueError, match=r"get_many\(\)"):
-            a_queue.get_many(max_items)
-
-    def test_get_many_loses_nothing_around_an_unloadable_message(self, a_queue: Any) -> None:
-        """Those before it come first, then its exception, then those after it."""
-        a_queue.put_many([1, 2, Unloadable(), 3, 4])
-        assert a_queue.get_many(10) == [1, 2]
-        assert not a_queue.empty()
-        with pytest.raises(RuntimeError, match="will not be unpickled"):
-            a_queue.get_many(10)
-        rest: list[Any] = []
-        while len(rest) < 2:
-            rest += a_queue.get_many(10, block=False)
-        assert rest == [3, 4]
-        a_queue.put_many([Unloadable(), 5])
-        with pytest.raises(RuntimeError, match="will not be unpickled"):
-            a_queue.get_many(10)
-        assert a_queue.get_nowait() == 5
-        assert a_queue.empty()
-
-    def test_get_many_of_all_sizes(self, a_queue: Any) -> None:
-        """Small and large messages come together."""
-        a_queue.put_many([b"x" * size for size in BORDERS])
-        got: list[bytes] = []
-        while len(got) < len(BORDERS):
-            got += a_queue.get_many(1_000, timeout=5)
-        assert [len(each) for each in got] == BORDERS
-
-    def test_a_claim_tells_what_was_taken(self, a_queue: Any) -> None:
-        """get_many(claim=n) records the range of messages under n until it is cleared."""
-        assert a_queue.claimed(7) == (0, 0)
-        a_queue.put_many("abcdef")
-        a_queue.get()
-        assert a_queue.get_many(3, claim=7) == ["b", "c", "d"]
-        assert a_queue.claimed(7) == (1, 3)
-        assert a_queue.get_many(9, claim=255) == ["e", "f"]
-        assert a_queue.claimed(255) == (4, 2)
-        assert a_queue.claimed(7) == (1, 3)
-        a_queue.clear_claim(7)
-        assert a_queue.claimed(7)[1] == 0
-
-    @pytest.mark.parametrize("claim", [-1, 256])
-    def test_a_claim_that_does_not_exist_is_refused(self, a_queue: Any, claim: int) -> None:
-        """Claims are numbered 0 to 255; a wrong number takes nothing."""
-        a_queue.put(1)
-        with pytest.raises(ValueError, match="claim"):
-            a_queue.get_many(1, claim=claim)
-        with pytest.raises(ValueError, match="claim"):
-            a_queue.claimed(claim)
-        assert a_queue.get() == 1
-
     # --- readiness
 
     def test_descriptor_is_readable_while_there_are_messages(self, a_queue: Any) -> None:
@@ -456,160 +298,7 @@ class QueueContract:
         assert not bounded._reader.closed
         assert bounded.get() == 1
 
-    # --- between processes
-
-    def test_objects_cross_both_ways(self, context: BaseContext, start: Start) -> None:
-        """A child gets what the parent puts, and the parent what the child answers."""
-        tasks, answers = self.make(context), self.make(context)
-        child = start(children.take_and_answer, tasks, answers)
-        for obj in EVERYDAY_OBJECTS[1:]:
-            tasks.put(obj)
-        tasks.put(None)
-        for obj in EVERYDAY_OBJECTS[1:]:
-            name, got = answers.get(timeout=30)
-            assert name == type(obj).__name__
-            assert repr(got) == repr(obj)
-        child.join(HANG_GUARD_SECONDS)
-        assert child.exitcode == 0
-
-    def test_an_exit_right_after_put_loses_nothing(
-        self, context: BaseContext, start: Start
-    ) -> None:
-        """A process may leave, even without clean-up, as soon as put() has returned."""
-        results = self.make(context)
-        first = start(children.put_all, results, list(range(300)))
-        first.join(HANG_GUARD_SECONDS)
-        second = start(children.put_and_exit_hard, results, b"x" * 1_000_000)
-        second.join(HANG_GUARD_SECONDS)
-        assert results.qsize() == 301
-        assert [results.get_nowait() for _ in range(300)] == list(range(300))
-        assert len(results.get_nowait()) == 1_000_000
-
-    def test_join_before_draining_does_not_deadlock(
-        self, context: BaseContext, start: Start
-    ) -> None:
-        """A child that has put 100 MB ends before any of it is taken."""
-        results = self.make(context)
-        child = start(children.put_bytes, results, 10, 10_000_000)
-        child.join(HANG_GUARD_SECONDS)
-        assert child.exitcode == 0
-        for index in range(10):
-            got = results.get_nowait()
-            assert len(got) == 10_000_000
-            assert got[0] == got[-1] == index
-
-    def test_many_producers_and_consumers_lose_nothing(
-        self, context: BaseContext, start: Start
-    ) -> None:
-        """Each message arrives once and whole, in its producer's order at each consumer."""
-        work, results = self.make(context, 20), self.make(context)
-        producers = [start(children.produce_with_checksums, work, each, 150) for each in range(3)]
-        for _ in range(2):
-            start(children.consume_with_checksums, work, results)
-        for producer in producers:
-            producer.join(HANG_GUARD_SECONDS)
-            assert producer.exitcode == 0
-        for _ in range(2):
-            work.put(None)
-        seen = [results.get(timeout=30) for _ in range(2)]
-        for consumer in seen:
-            for producer_number in range(3):
-                indices = [index for who, index in consumer if who == producer_number]
-                assert indices == sorted(indices)
-        everything = sorted(seen[0] + seen[1])
-        assert everything == [(who, index) for who in range(3) for index in range(150)]
-
-    def test_timeouts_hold_in_children(self, context: BaseContext, start: Start) -> None:
-        """In a child, too, Empty and Full come not before their time-outs."""
-        empty, full, answers = self.make(context), self.make(context, 1), self.make(context)
-        full.put(0)
-        start(children.report_timeouts, empty, full, answers)
-        for expected in ("Empty", "Full"):
-            name, seconds = answers.get(timeout=30)
-            assert name == expected
-            assert seconds >= 0.05
-
-    def test_a_bound_holds_a_child_back(self, context: BaseContext, start: Start) -> None:
-        """A child's put() waits while the queue is full, and goes on when there is room."""
-        bounded = self.make(context, 2)
-        child = start(children.put_all, bounded, list(range(10)))
-        deadline = time.monotonic() + HANG_GUARD_SECONDS
-        while bounded.qsize() < 2 and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert bounded.full()
-        assert child.is_alive()
-        assert [bounded.get(timeout=30) for _ in range(10)] == list(range(10))
-        child.join(HANG_GUARD_SECONDS)
-
-    @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-    def test_killed_users_leave_the_queue_usable(self, context: BaseContext, start: Start) -> None:
-        """Whatever a process was doing with the queue when it was killed, others go on."""
-        shared, began = self.make(context), self.make(context)
-        waiter = start(children.wait_for_ever, self.make(context), began)
-        began.get(timeout=30)
-        waiter.kill()
-        for round_number in range(3):
-            worker = start(children.put_and_take_for_ever, shared, began)
-            began.get(timeout=30)
-            time.sleep(0.003 * round_number)  # anywhere in its work
-            worker.kill()
-            worker.join(HANG_GUARD_SECONDS)
-            assert worker.exitcode == -signal.SIGKILL
-            while not shared.empty():
-                assert shared.get(timeout=5) == b"x" * 3_000
-            assert shared.qsize() == 0
-            shared.put("still usable")
-            assert shared.get(timeout=5) == "still usable"
-            with pytest.raises(queue.Empty):
-                shared.get(timeout=0.01)
-
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no os.fork")
-    def test_survives_forks_while_threads_use_it(self, any_context: BaseContext) -> None:
-        """A child forked in the middle of other threads' operations can use the queue at once."""
-        shared, from_children = self.make(any_context, 5), self.make(any_context)
-        stop = threading.Event()
-
-        def work() -> None:
-            while not stop.is_set():
-                shared.put(1)
-                shared.get()
-
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for index in range(20):
-            child = os.fork()
-            if child == 0:
-                from_children.put(index)
-                shared.qsize()
-                os._exit(0)
-            assert os.waitpid(child, 0)[1] == 0
-            assert from_children.get(timeout=30) == index
-        stop.set()
-        for thread in threads:
-            thread.join(HANG_GUARD_SECONDS)
-        assert shared.empty()
-
-    def test_travels_through_queues(self, context: BaseContext, start: Start) -> None:
-        """A queue may be put into a queue, and is the same there."""
-        outer, inner = self.make(context), self.make(context)
-        child = start(children.use_queue_from_queue, outer)
-        outer.put(inner)
-        assert inner.get(timeout=30) == "by way of a queue"
-        child.join(HANG_GUARD_SECONDS)
-        assert child.exitcode == 0
-        assert outer.get(timeout=30) == "done"
-
-    def test_a_queue_from_a_process_that_has_ended_says_so(
-        self, context: BaseContext, start: Start
-    ) -> None:
-        """Descriptors are fetched from the sender; one that is gone is named in the error."""
-        outer, inner = self.make(context), self.make(context)
-        start(children.put_a_queue_and_exit, outer, inner).join(HANG_GUARD_SECONDS)
-        outer.put("next")
-        with pytest.raises(ConnectionError, match="ended before this process"):
-            outer.get(timeout=30)
-        assert outer.get(timeout=30) == "next"
+    # --- doors to the same messages
 
     def test_is_itself_when_it_comes_back(self, a_queue: Any) -> None:
         """A queue that went through itself is another door to the same messages."""
@@ -666,55 +355,3 @@ class LabelledJoinableQueue(_Label, transport.JoinableQueue):
 
 
 LABELLED = {"Queue": LabelledQueue, "JoinableQueue": LabelledJoinableQueue}
-
-
-class JoinableContract:
-    """What a JoinableQueue promises beyond a Queue."""
-
-    def test_join_waits_for_all_tasks(self, context: BaseContext, start: Start) -> None:
-        """join() returns when task_done() was called for everything that was put."""
-        tasks = context.JoinableQueue()
-        for index in range(100):
-            tasks.put(index)
-        tasks.put(None)
-        start(children.do_tasks, tasks)
-        tasks.join()
-        assert tasks.empty()
-
-    def test_join_returns_at_once_without_tasks(self, any_context: BaseContext) -> None:
-        """A queue into which nothing was put has nothing to wait for."""
-        any_context.JoinableQueue().join()
-
-    def test_join_may_be_given_a_time(self, any_context: BaseContext) -> None:
-        """join(timeout) says whether all tasks were done in time."""
-        tasks: Any = any_context.JoinableQueue()
-        tasks.put(1)
-        begin = time.monotonic()
-        assert not tasks.join(0.05)
-        assert time.monotonic() - begin >= 0.05
-        tasks.get()
-        assert not tasks.join(0)
-        tasks.task_done()
-        assert tasks.join(0)
-
-    def test_task_done_too_often_raises(self, any_context: BaseContext) -> None:
-        """task_done() raises ValueError when called more often than there were messages."""
-        tasks = any_context.JoinableQueue()
-        with pytest.raises(ValueError, match="too many times"):
-            tasks.task_done()
-        tasks.put(1)
-        tasks.get()
-        tasks.task_done()
-        with pytest.raises(ValueError, match="too many times"):
-            tasks.task_done()
-
-    def test_join_wakes_a_waiting_thread(self, any_context: BaseContext) -> None:
-        """A thread in join() goes on when another thread reports the last task."""
-        tasks = any_context.JoinableQueue()
-        tasks.put(1)
-        waiting = threading.Thread(target=tasks.join)
-        waiting.start()
-        tasks.get()
-        tasks.task_done()
-        waiting.join(HANG_GUARD_SECONDS)
-        assert not waiting.is_alive()

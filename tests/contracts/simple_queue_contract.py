@@ -14,8 +14,8 @@ import pytest
 
 from tests.contracts import children
 from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.objects import BORDERS, EVERYDAY_OBJECTS, Unpicklable
 from tests.contracts.outcomes import outcome
-from tests.contracts.queue_contract import BORDERS, EVERYDAY_OBJECTS, Unpicklable
 
 
 class SimpleQueueContract:
