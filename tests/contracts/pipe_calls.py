@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# (method, arguments)
+# A method and its arguments each.
 WRONG_CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("send_bytes", (b"abc", -1)),
     ("send_bytes", (b"abc", 4)),
