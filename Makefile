@@ -35,7 +35,7 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: help demo test test-portable develop core-test sanitize examples docs-check lint layers format types dist clean
+.PHONY: bench bench-all bench-report help demo test test-portable develop core-test sanitize examples docs-check lint layers format types dist clean
 .PHONY: FORCE
 .DELETE_ON_ERROR:
 
@@ -55,6 +55,22 @@ test-portable: $(INSTALLED) $(VENV)/.group-test ## run the Python tests on the p
 
 examples: $(INSTALLED) $(VENV)/.group-test ## run every example program under every start method
 	@$(BIN)/python -m pytest tests/examples $(ARGS)
+
+bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure against multiprocessing and others, in under five minutes
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-all: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers-all ## measure everything, with every rival and longer: an hour
+	@$(BIN)/python -m bench --all $(ARGS)
+
+bench-report: $(VENV_MADE) ## make the README's table, docs/benchmarks.md and its pictures from bench/results
+	@$(BIN)/python -m bench.report $(ARGS)
+
+# A rival that cannot be installed is left out of the comparison, no reason to stop.
+$(VENV)/.peers $(VENV)/.peers-all: $(VENV)/.%: bench/%.txt $(VENV_MADE)
+	@echo 'installing rivals ($*)'
+	@sed -n 's/^\([A-Za-z].*\)/\1/p' $< bench/peers.txt | sort -u | while read -r rival; do \
+	  $(PIP) install "$$rival" 2>/dev/null || echo "left out: $$rival cannot be installed"; done
+	@touch $@
 
 # ---- for developers --------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Measurements: how fast procession is, beside the standard library and its other rivals."""

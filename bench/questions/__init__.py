@@ -1,0 +1,1 @@
+"""One module a question; each says what it measures and why the comparison is fair."""
