@@ -35,7 +35,7 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: bench bench-all bench-report help demo test test-portable develop core-test sanitize examples docs-check lint layers format types dist clean
+.PHONY: bench bench-all bench-report help demo test test-portable develop core-test sanitize examples conformance docs-check lint layers format types dist clean
 .PHONY: FORCE
 .DELETE_ON_ERROR:
 
@@ -55,6 +55,9 @@ test-portable: $(INSTALLED) $(VENV)/.group-test ## run the Python tests on the p
 
 examples: $(INSTALLED) $(VENV)/.group-test ## run every example program under every start method
 	@$(BIN)/python -m pytest tests/examples $(ARGS)
+
+conformance: $(INSTALLED) ## run CPython's own tests of multiprocessing against procession
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure against multiprocessing and others, in under five minutes
 	@$(BIN)/python -m bench $(ARGS)
