@@ -13,6 +13,12 @@
 
 /* ---- checks ---- */
 
+static void (*failure_note)(void);
+
+void set_failure_note(void (*note)(void)) {
+    failure_note = note;
+}
+
 void fail_at(const char *file, int line, const char *format, ...) {
     char text[512];
     va_list arguments;
@@ -21,6 +27,9 @@ void fail_at(const char *file, int line, const char *format, ...) {
     va_end(arguments);
     fprintf(stderr, "%s:%d: %s (process %d, errno %d, detail: %s)\n", file, line, text, getpid(),
             errno, psn_last_detail());
+    if (failure_note != NULL) {
+        failure_note();
+    }
     fflush(stderr);
     _exit(1);
 }

@@ -25,6 +25,8 @@
 /* ---- checks ---- */
 void fail_at(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
+/* Called before a failure ends the program, to say more. */
+void set_failure_note(void (*note)(void));
 #define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(condition)                     \
     do {                                     \
