@@ -42,6 +42,8 @@ PyObject *psn_memory_dict(psn_segment *segment);
 int psn_deadline(PyObject *timeout, uint64_t *deadline);
 /* Between two calls that wait: runs signal handlers; -1 when one raised. */
 int psn_after_signal(void);
+/* Somebody holds a lock for suspiciously long: signals, then `late` raised after the deadline. */
+int psn_after_busy(uint64_t deadline, psn_status late);
 
 /* ---- message.c ---- */
 

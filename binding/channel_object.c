@@ -130,7 +130,7 @@ send_message(psn_channel *channel, psn_outbox *outbox)
         psn_status status = psn_channel_send(channel, outbox->messages, PSN_TRY_LOCK);
         if (status == PSN_BUSY) {
             Py_BEGIN_ALLOW_THREADS
-            status = psn_channel_send(channel, outbox->messages, 0);
+            status = psn_channel_send(channel, outbox->messages, PSN_SHORT_LOCK);
             Py_END_ALLOW_THREADS
         }
         if (status == PSN_OK) {
@@ -139,7 +139,7 @@ send_message(psn_channel *channel, psn_outbox *outbox)
         }
         if (status == PSN_FULL)
             status = wait_for_room(channel);
-        if (status == PSN_INTERRUPTED) {
+        if (status == PSN_INTERRUPTED || status == PSN_BUSY) {
             if (psn_after_signal() < 0)
                 return -1;
         } else if (status != PSN_OK) {
@@ -247,14 +247,14 @@ take(psn_channel *channel, psn_inbox *inbox)
         psn_status status = psn_channel_take(channel, PSN_TRY_LOCK, inbox);
         if (status == PSN_BUSY) {
             Py_BEGIN_ALLOW_THREADS
-            status = psn_channel_take(channel, 0, inbox);
+            status = psn_channel_take(channel, PSN_SHORT_LOCK, inbox);
             Py_END_ALLOW_THREADS
         }
         if (status == PSN_OK)
             return 0;
         if (status == PSN_EMPTY)
             status = wait_for_message(channel, PSN_FOREVER);
-        if (status == PSN_INTERRUPTED) {
+        if (status == PSN_INTERRUPTED || status == PSN_BUSY) {
             if (psn_after_signal() < 0)
                 return -1;
         } else if (status != PSN_OK) {

@@ -177,8 +177,8 @@ put_without_gil(psn_queue *queue, psn_outbox *outbox, size_t *done, uint64_t *fi
 {
     psn_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = psn_queue_put(queue, outbox->messages + outbox->put, outbox->count - outbox->put, 0,
-                           done, first);
+    status = psn_queue_put(queue, outbox->messages + outbox->put, outbox->count - outbox->put,
+                           PSN_SHORT_LOCK, done, first);
     Py_END_ALLOW_THREADS
     return status;
 }
@@ -220,6 +220,11 @@ put_all(psn_queue *queue, psn_outbox *outbox, const psn_wait_arguments *how, uin
         }
         if (status == PSN_OK)
             return 0;
+        if (status == PSN_BUSY) {
+            if (psn_after_busy(how->block ? how->deadline : 0, PSN_FULL) < 0)
+                return -1;
+            continue;
+        }
         if (status != PSN_FULL) {
             psn_raise(status, WHAT);
             return -1;
@@ -319,7 +324,7 @@ take(psn_queue *queue, size_t max, const psn_wait_arguments *how, psn_inbox *inb
         psn_status status = psn_queue_take(queue, max, PSN_TRY_LOCK, how->claim, inbox);
         if (status == PSN_BUSY) {
             Py_BEGIN_ALLOW_THREADS
-            status = psn_queue_take(queue, max, 0, how->claim, inbox);
+            status = psn_queue_take(queue, max, PSN_SHORT_LOCK, how->claim, inbox);
             Py_END_ALLOW_THREADS
         }
         if (status == PSN_OK)
@@ -330,6 +335,11 @@ take(psn_queue *queue, size_t max, const psn_wait_arguments *how, psn_inbox *inb
             Py_END_ALLOW_THREADS
             if (status == PSN_OK)
                 continue;
+        }
+        if (status == PSN_BUSY) {
+            if (psn_after_busy(how->block ? how->deadline : 0, PSN_EMPTY) < 0)
+                return -1;
+            continue;
         }
         if (status == PSN_INTERRUPTED) {
             if (psn_after_signal() < 0)

@@ -29,3 +29,14 @@ psn_after_signal(void)
 {
     return PyErr_CheckSignals();
 }
+
+int
+psn_after_busy(uint64_t deadline, psn_status late)
+{
+    if (psn_after_signal() < 0)
+        return -1;
+    if (psn_now() < deadline)
+        return 0;
+    psn_raise(late, "queue");
+    return -1;
+}
