@@ -184,6 +184,26 @@ def test_pipe_of_a_context_reaches_its_processes(context: BaseContext) -> None:
     ours.close()
 
 
+def echo_between(first: Any, second: Any) -> None:
+    """In a child: close one end of a pipe, and answer at the other."""
+    first.close()
+    second.send(second.recv())
+
+
+def test_both_ends_of_a_pipe_reach_a_process(context: BaseContext) -> None:
+    """A process may be given both; each is its own there, and may be closed alone."""
+    ours, childs = context.Pipe()
+    process = context.Process(target=echo_between, args=(ours, childs))
+    process.start()
+    childs.close()
+    ours.send("there and back")
+    assert ours.recv() == "there and back"
+    process.join(GUARD)
+    assert process.exitcode == 0
+    process.close()
+    ours.close()
+
+
 def add_under(lock: Any, value: Any, array: Any, times: int) -> None:
     """In a child: count in shared memory, under the lock."""
     for _ in range(times):
@@ -322,6 +342,18 @@ def test_queue_time_out_is_that_of_the_standard_library(context: BaseContext) ->
     with pytest.raises(queue.Empty):
         made.get(timeout=0.01)
     made.close()
+
+
+def test_queue_of_any_context_reaches_any_process(context: BaseContext) -> None:
+    """Our queues belong to no start method; a process of another context takes them, too."""
+    for method in procession.get_all_start_methods():
+        results = procession.get_context(method).Queue()
+        process = context.Process(target=put_double, args=(results, 4))
+        process.start()
+        assert results.get(timeout=GUARD) == 8
+        process.join(GUARD)
+        process.close()
+        results.close()
 
 
 def test_small_functions_are_there(context: BaseContext) -> None:

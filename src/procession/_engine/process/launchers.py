@@ -142,8 +142,26 @@ else:
         """Launch by starting a new interpreter."""
 
         def __init__(self, process_obj: BaseProcess) -> None:
-            super().__init__(process_obj)
+            self._given: set[int] = set()
+            self._copies: list[int] = []
+            try:
+                super().__init__(process_obj)
+            finally:
+                for fd in self._copies:
+                    os.close(fd)
             self._follow_by_pidfd()
+
+        def duplicate_for_child(self, fd: int) -> int:
+            """Promise the descriptor to the child; return its number there.
+
+            Two objects may share a descriptor here, as both ends of a pipe do.  Each gets its
+            own in the child, where either may be closed, and a number is handed on only once.
+            """
+            if fd in self._given:
+                fd = os.dup(fd)
+                self._copies.append(fd)
+            self._given.add(fd)
+            return super().duplicate_for_child(fd)
 
     LAUNCHERS.update(fork=ForkPopen, spawn=SpawnPopen)
 
