@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
@@ -751,6 +752,38 @@ def fail_quietly() -> None:
     """In a child: fail without a page of text."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     raise ValueError
+
+
+@pytest.mark.parametrize("free", range(9))
+def test_start_without_descriptors_raises_and_leaves_nothing(
+    context: BaseContext, free: int
+) -> None:
+    """With too few descriptors left ``start`` raises OSError; later the same object starts."""
+    run_to_end(context, do_nothing).close()
+    process = context.Process(target=do_nothing)
+    before = sorted(os.listdir("/proc/self/fd"))
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hog = [os.open(os.devnull, os.O_RDONLY) for _ in range(free)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(hog, default=lowest_free()), old[1]))
+    for fd in hog:
+        os.close(fd)
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            process.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    process.start()
+    process.join(GUARD)
+    assert process.exitcode == 0
+    process.close()
+
+
+def lowest_free() -> int:
+    """Return the number that the next descriptor will get."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    os.close(fd)
+    return fd
 
 
 def count_descriptors(receiver: Any) -> None:

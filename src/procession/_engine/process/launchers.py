@@ -24,6 +24,9 @@ from procession._engine.process.report import Report
 WITHOUT_WAITING: int = getattr(os, "WNOHANG", 1)
 """The flag of ``poll``; Windows, whose launcher is not ours, does not define it."""
 
+DESCRIPTORS_OF_A_LAUNCH = 6
+"""As many as the standard library's launchers have open at once: two pipes, and some to spare."""
+
 UNKNOWN_EXIT_CODE = 255
 """The exit code of a child whose status somebody else took; the standard library's choice too."""
 
@@ -49,6 +52,7 @@ class Launcher(_Base):
         self._report = Report()
         lifeline_fd = LIFELINE.share()
         try:
+            _check_room(lifeline_fd)
             luggage = Luggage(self._report.fd, lifeline_fd)
             super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
         except BaseException:
@@ -108,6 +112,17 @@ class Launcher(_Base):
         finally:
             os.close(pidfd)
         self._exact_sentinel = True
+
+
+def _check_room(fd: int) -> None:
+    """Raise OSError where a launcher would run out of descriptors half-way, and leave some open."""
+    copies: list[int] = []
+    try:
+        while len(copies) < DESCRIPTORS_OF_A_LAUNCH:
+            copies.append(os.dup(fd))
+    finally:
+        for copy in copies:
+            os.close(copy)
 
 
 def _preload_procession(server: Any) -> None:
