@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 WIDEST_BAR = 36
 NARROWEST_BAR = 8
+NOTABLE_LOAD = 0.5  # processes that wanted a CPU, over the last minute
 WIDTH_BESIDE_RUNS = 38  # of the table of times: all columns but the runs and the bars
 NAME_WIDTH = 16
 
@@ -49,6 +51,7 @@ def show_work(terminal: Terminal, options: WorkOptions) -> bool:
         OSError: when a source file cannot be read.
     """
     terminal.heading(f"Real work: the standard library of Python {platform.python_version()}")
+    load = _load_by_others()
     paths = standard_library_files()[: options.limit_files]
     contexts: dict[str, BaseContext] = {
         "multiprocessing": multiprocessing.get_context(options.start_method),
@@ -68,7 +71,15 @@ def show_work(terminal: Terminal, options: WorkOptions) -> bool:
     terminal.line()
     _print_findings(terminal, summarise(entries[0].measures))
     _print_times(terminal, entries, options)
+    if load >= NOTABLE_LOAD:
+        note = f"The machine had a load of {load:.1f} before the start: trust the times less."
+        terminal.paragraph(note, "yellow")
     return _print_verdict(terminal, entries)
+
+
+def _load_by_others() -> float:
+    """Return how many processes have lately wanted a CPU, on average; 0 where nobody knows."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _print_findings(terminal: Terminal, found: Summary) -> None:
