@@ -10,12 +10,15 @@ may strike between any two steps, and then the same results are taken in again.
 from __future__ import annotations
 
 import itertools
+import math
 import reprlib
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from procession._engine.pool.source import SourceReader
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from procession._engine.errors import Attempt
     from procession._engine.pool.policy import Pace
@@ -54,8 +57,8 @@ class Call:
 
     ``open`` are the tickets of messages on their way, ``returned`` chunks that came back
     unfinished and wait to be sent again.  ``exhausted``: nothing more will be taken from the
-    input.  ``finished``: the outcome is there for whoever waits.  ``feeding`` is held while the
-    input is read; ``threaded``: only a thread of its own reads it.
+    input.  ``ended``: the outcome is decided, ``finished``: it may be seen (callbacks have
+    run).  ``feeding`` is held while the input is read.
     """
 
     single = False
@@ -73,9 +76,9 @@ class Call:
         self.open: set[int] = set()
         self.returned: list[Chunk] = []
         self.feeding = threading.Lock()
-        self.threaded = False
         self.tasks_open = 0
         self.exhausted = False
+        self.ended = False
         self.finished = False
         self.failed: BaseException | None = None
         self.callback: Any = None
@@ -264,9 +267,15 @@ class StreamCall(Call):
         ordered: bool,
         buffersize: int | None,
         on_error: str = "raise",
+        wake: Callable[[], object],
     ) -> None:
         super().__init__(name, pace, retries, on_error=on_error)
-        self._source: Iterator[Any] = iter(iterable)
+        self.reader: SourceReader | None = None
+        if hasattr(iterable, "__len__"):
+            self._source: Iterator[Any] = iter(iterable)
+        else:
+            self.reader = SourceReader(self, iter(iterable), wake)
+            self._source = self.reader.items()
         self._ordered = ordered
         self._buffersize = buffersize
         self._fed = 0
@@ -274,20 +283,21 @@ class StreamCall(Call):
         self.unbounded = False
         self.ready: dict[int, tuple[bool, Any]] = {}
 
-    def room(self) -> int:
-        """How many tasks may be read from the input now."""
+    def bound(self) -> float:
+        """Up to which task the input may be read now."""
         if self.unbounded:
-            return self.pace.grain * 4 * self.pace.workers
-        bound = self.pace.read_ahead() if self._buffersize is None else self._buffersize
-        return bound - (self._fed - self.taken)
+            return math.inf
+        ahead = self.pace.read_ahead() if self._buffersize is None else self._buffersize
+        return self.taken + ahead
+
+    def room(self) -> float:
+        """How many tasks may be sent now."""
+        return self.bound() - self._fed
 
     def next_chunk(self, pending: int) -> Chunk | None:  # noqa: ARG002
         """Read the next tasks from the input; runs the user's iterator."""
-        room = 0 if self.exhausted else self.room()
-        if room <= 0:
-            return None
         size = self._size()
-        if room < size:
+        if self.exhausted or self.room() < size:
             return None
         first, error = self._fed, None
         items: list[Any] = []
@@ -298,9 +308,13 @@ class StreamCall(Call):
         self._fed = first + len(items)
         if error is not None:
             self.ready[self._fed] = (False, error)
-        if len(items) < size:
+        if error is not None or (len(items) < size and not self._may_go_on()):
             self.exhausted = True
         return Chunk(self, first, items) if items else None
+
+    def _may_go_on(self) -> bool:
+        """Whether an input that gave nothing more may give more later."""
+        return self.reader is not None and not self.reader.is_at_end()
 
     def wants_input(self) -> bool:
         """Whether there is room for one more message."""
@@ -324,6 +338,18 @@ class StreamCall(Call):
 
     def complete(self) -> None:
         """Nothing is left to do: results are taken one by one."""
+
+    def abandon(self) -> None:
+        """Read nothing more."""
+        super().abandon()
+        if self.reader is not None:
+            self.reader.stop()
+
+    def fail(self, error: BaseException) -> None:
+        """End with the exception, after the results that are there."""
+        super().fail(error)
+        if self.reader is not None:
+            self.reader.stop()
 
     def has_next(self) -> bool:
         """Whether ``take_next`` has something to say."""

@@ -53,6 +53,7 @@ class Crew:
         self.size = size
         self.board = Board(size)
         self.processes: list[Any] = []
+        self.vacant: set[int] = set()
 
     def start_all(self) -> None:
         """Start a worker in every slot."""
@@ -60,8 +61,13 @@ class Crew:
             self.processes.append(self._start(slot))
 
     def replace(self, slot: int) -> None:
-        """Start a worker in the slot of one that is dead.  Raises OSError when it cannot be."""
+        """Start a worker in the slot of one that is dead.
+
+        Raises OSError when it cannot be; the slot is vacant until it can.
+        """
+        self.vacant.add(slot)
         self.processes[slot] = self._start(slot)
+        self.vacant.discard(slot)
 
     def _start(self, slot: int) -> Any:
         plan = self._plan

@@ -31,7 +31,7 @@ from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.ledger import Ledger, split_after_death
 from procession._engine.pool.recipe import RecipeShelf
 from procession._engine.pool.starts import Starts
-from procession._engine.pool.supervisor import SourceReader, Supervisor
+from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,20 +117,17 @@ class Engine:
                 self._with_callbacks += 1
             if not call.exhausted:
                 self._feeding[call.number] = call
-        if call.threaded:
-            SourceReader(self, call).start()
+        if isinstance(call, StreamCall) and call.reader is not None:
+            call.reader.start()
         else:
             self.feed(call)
 
     def take_next(self, call: StreamCall) -> tuple[bool, Any] | None:
         """The next result of an iterator, and room for more of its input."""
         outcome = call.take_next()
-        if call.exhausted or not call.wants_input():
-            return outcome
-        if call.threaded:
-            with self.changed:
-                self.changed.notify_all()
-        else:
+        if call.reader is not None:
+            call.reader.resume()
+        if not call.exhausted and call.wants_input():
             self.feed(call)
         return outcome
 
@@ -150,6 +147,13 @@ class Engine:
             with self.lock:
                 self._feeding.pop(call.number, None)
                 self._finish_if_done(call)
+
+    def feed_from_source(self, call: Call) -> None:
+        """Send on what was read from an input, in the thread that reads it."""
+        if self._collector is None:
+            self.feed(call)
+        else:
+            self.wake_collector()
 
     def _next_chunks(self, call: Call) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -252,6 +256,9 @@ class Engine:
             if moved:
                 self._check_deaths_now_and_then()
                 continue
+            self._feed_all()
+            if ready():
+                return 0.0
             nap = self._nap_seconds()
             if nap:
                 return nap
@@ -279,13 +286,21 @@ class Engine:
         try:
             self._inbox.extend(map(self.results.get_many, (_MOST_TAKEN,), (True,), (brief,)))
         except Empty:
-            sentinels = self.crew.sentinels()
-            ready = transport.wait([self.results, *sentinels], left)
-            if len(sentinels) < self.crew.size or any(entry != self.results for entry in ready):
-                self._bury()
+            self._await_news_or_death(left)
             return
         self._settle()
         self._feed_all()
+
+    def _await_news_or_death(self, left: float | None) -> None:
+        sentinels = self.crew.sentinels()
+        if len(sentinels) < self.crew.size and not self._stopping:
+            if self._bury():
+                return
+            # A worker could not be replaced for now: try again soon.
+            left = _DEATH_CHECK_SECONDS if left is None else min(left, _DEATH_CHECK_SECONDS)
+        ready = transport.wait([self.results, *sentinels], left)
+        if any(entry is not self.results for entry in ready):
+            self._bury()
 
     def _nap_seconds(self) -> float:
         """How long nobody needs a result, as far as the pace of the calls tells; 0 to wait."""
@@ -350,14 +365,11 @@ class Engine:
                 self._issue(returned)
                 with self.lock:
                     self._finish_if_done(call)
-            if not call.threaded:
-                self.feed(call)
-            elif call.exhausted:
-                self._feeding.pop(call.number, None)
+            self.feed(call)
 
     def _finish_if_done(self, call: Call) -> None:
         """Make a call's outcome known when all its tasks have ended.  Lock held."""
-        if call.number not in self.calls or not call.is_done():
+        if call.ended or not call.is_done():
             return
         call.complete()
         self._finish(call)
@@ -369,6 +381,7 @@ class Engine:
         self._finish(call)
 
     def _finish(self, call: Call) -> None:
+        call.ended = True
         if call.recipe is not None:
             call.recipe.close()
         if not has_callback(call):
@@ -387,15 +400,13 @@ class Engine:
             self._feeding.pop(call.number, None)
             if self._followers:
                 self.changed.notify_all()
-            collector = self._collector
-            if collector is not None and collector is not threading.current_thread():
-                self.wake_collector(collector)
+            self.wake_collector()
             if self.state == CLOSE and not self.calls:
                 self._stop_workers()
 
     def _end_call(self, call: Call, error: BaseException) -> None:
         """End a call as a whole with an exception.  Lock held."""
-        if call.number in self.calls and call not in self.callbacks:
+        if not call.ended:
             call.fail(error)
             self._finish(call)
 
@@ -417,12 +428,15 @@ class Engine:
             self._leave()
         return True
 
-    def _bury(self) -> None:
-        """Replace dead workers and send their tasks again.  Role held."""
+    def _bury(self) -> bool:
+        """Replace dead workers and send their tasks again; returns whether any was replaced.
+
+        Role held.
+        """
         with self.lock:
             dead = [] if self.state == TERMINATE else self.crew.dead_slots()
-            if not dead or self._stopping:
-                return
+            if not dead or self._stopping or self.broken is not None:
+                return False
             living = [slot for slot in range(self.crew.size) if slot not in dead]
             lost = [(slot, self._ledger.held_by_dead(slot, living)) for slot in dead]
         self._collect_now()
@@ -431,11 +445,14 @@ class Engine:
                 if self.state != TERMINATE:
                     self._replace(slot, ticket)
         self._feed_all()
+        return any(self.crew.processes[slot].exitcode is None for slot in dead)
 
     def _replace(self, slot: int, ticket: int | None) -> None:
         """Replace a dead worker, first; send what it held again, second.  Lock held."""
         process, place = self.crew.processes[slot], self.crew.board.words[slot]
-        error = self._starts.verdict(process, place, slot, self.crew)
+        error = None
+        if slot not in self.crew.vacant:
+            error = self._starts.verdict(process, place, slot, self.crew)
         if error is None:
             error = self._start_worker(slot)
         chunk = None if ticket is None else self._ledger.chunk(ticket)
@@ -479,7 +496,8 @@ class Engine:
                 self.state = CLOSE
                 if not self.calls:
                     self._stop_workers()
-        self.wake_supervisor()
+        if self.calls:
+            self.supervise()
 
     def _stop_workers(self) -> None:
         """Let the workers end.  Lock held; nothing is in the queue."""
@@ -492,9 +510,11 @@ class Engine:
         for call in list(self.calls.values()):
             if isinstance(call, StreamCall):
                 call.unbounded = True
-                self._feed_all()
+                if call.reader is not None:
+                    call.reader.resume()
         with self.changed:
             self.changed.notify_all()
+            self.wake_collector()
         self.wait_until(self._has_no_calls)
         if self.broken is not None:
             self.crew.end()
@@ -510,11 +530,14 @@ class Engine:
             return
         with self.lock:
             self.state = TERMINATE
+            self.callbacks.clear()
             error = ProcessError("the pool was terminated before this call had ended")
             for call in list(self.calls.values()):
-                call.fail(error)
-                if call.recipe is not None:
-                    call.recipe.close()
+                if not call.ended:
+                    call.fail(error)
+                    call.ended = True
+                    if call.recipe is not None:
+                        call.recipe.close()
                 call.finished = True
             self.calls.clear()
             self._feeding.clear()
@@ -545,9 +568,12 @@ class Engine:
             return True
         return bool(self._feeding) or self._with_callbacks > 0
 
-    def wake_collector(self, thread: threading.Thread) -> None:
-        """Interrupt the wait for results, if it is this thread that waits."""
-        if self._collector is thread and not self._closed:
+    def wake_collector(self, thread: threading.Thread | None = None) -> None:
+        """Interrupt the wait for results of another thread; of ``thread`` only, if given."""
+        waiting = self._collector
+        if waiting in (None, threading.current_thread()) or thread not in (None, waiting):
+            return
+        if not self._closed:
             with suppress(OSError, ValueError):
                 self.results.put(None)
 
@@ -560,12 +586,15 @@ class Engine:
             finally:
                 self._followers -= 1
 
-    def ensure_supervisor(self) -> None:
-        """Have a supervisor from now on."""
+    def supervise(self) -> None:
+        """Have a supervisor from now on, and let it see a call that needs it."""
         with self.lock:
             if self.supervisor is None and self.state != TERMINATE:
                 self.supervisor = Supervisor(self)
                 self.supervisor.start()
+                return
+        if self.needs_collector():
+            self.wake_supervisor()
 
     def wake_supervisor(self) -> None:
         """Have the supervisor, if there is one, look around."""

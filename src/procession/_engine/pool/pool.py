@@ -26,7 +26,7 @@ from procession._engine.pool.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from multiprocessing.context import BaseContext
     from types import TracebackType
 
@@ -132,7 +132,7 @@ class Pool(standard.Pool):
         """Return ``[func(item) for item in iterable]``, run by the workers."""
         return self._run_list(self._map_call(MAP, func, iterable, chunksize, retries, on_error))
 
-    def map_async(  # type: ignore[override]  # not generic; exceptions may stand in its list
+    def map_async(
         self,
         func: Callable[[Any], Any],
         iterable: Iterable[Any],
@@ -280,6 +280,7 @@ class Pool(standard.Pool):
             raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
+        engine = self._engine
         call = StreamCall(
             f"{'imap' if ordered else 'imap_unordered'}({_name(func)})",
             self._pace(chunksize, eager=True),
@@ -288,10 +289,10 @@ class Pool(standard.Pool):
             ordered=ordered,
             buffersize=buffersize,
             on_error=_checked_policy(on_error),
+            wake=lambda: engine.feed_from_source(call),
         )
-        call.threaded = not hasattr(iterable, "__len__")
         self._prepare(call, func, MAP)
-        self._engine.submit(call)
+        engine.submit(call)
         return call
 
     def _prepare(self, call: Call, func: Callable[..., Any], kind: int) -> None:
@@ -315,8 +316,8 @@ class Pool(standard.Pool):
 
     def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:
         call.callback, call.error_callback = callback, error_callback
-        self._engine.ensure_supervisor()
         self._engine.submit(call)
+        self._engine.supervise()
 
     def _run(self, call: Any) -> Any:
         """Run a call to its end in this thread."""

@@ -79,7 +79,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
 AsyncResult = ApplyResult
 
 
-class MapResult(ApplyResult):
+class MapResult(ApplyResult, standard.MapResult):  # type: ignore[type-arg]
     """The result of ``map_async`` and ``starmap_async``."""
 
     __module__ = "procession.pool"
@@ -137,7 +137,7 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
         raise NotImplementedError("results of this pool are set by its engine alone")
 
 
-class IMapUnorderedIterator(IMapIterator):
+class IMapUnorderedIterator(IMapIterator, standard.IMapUnorderedIterator):  # type: ignore[type-arg]
     """The results of ``imap_unordered``, in the order in which they come."""
 
     __module__ = "procession.pool"

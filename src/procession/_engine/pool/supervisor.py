@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
 
-__all__ = ["SourceReader", "Supervisor"]
+__all__ = ["Supervisor"]
 
 _JOIN_SECONDS = 5.0
 
@@ -38,21 +38,23 @@ class Supervisor(threading.Thread):
     def wake(self) -> None:
         """Have it look around, wherever it waits."""
         engine = self._engine
-        with self._wake_lock:
-            if not self._woken and not self._ended:
-                self._woken = True
-                self._sender.send_bytes(b"!")
+        self._ring()
         if threading.current_thread() is not self:
             with engine.changed:
                 engine.changed.notify_all()
             engine.wake_collector(self)
 
+    def _ring(self) -> None:
+        with self._wake_lock:
+            if not self._woken and not self._sender.closed:
+                self._woken = True
+                self._sender.send_bytes(b"!")
+
     def dismiss(self) -> None:
         """End it, and wait for that, but for a callback that does not return."""
         self._ended = True
         if self.is_alive() and threading.current_thread() is not self:
-            with self._wake_lock:
-                self._sender.send_bytes(b"!")
+            self._ring()
             self._engine.wake_collector(self)
             with self._engine.changed:
                 self._engine.changed.notify_all()
@@ -80,12 +82,15 @@ class Supervisor(threading.Thread):
     def _watch(self) -> None:
         """Wait for a death, or to be woken."""
         engine = self._engine
-        ready = transport.wait([self._receiver, *engine.crew.sentinels()])
+        sentinels = engine.crew.sentinels()
+        complete = len(sentinels) == engine.crew.size or not engine.calls
+        ready = transport.wait([self._receiver, *sentinels], None if complete else 0.05)
         with self._wake_lock:
             while self._receiver.poll():
                 self._receiver.recv_bytes()
             self._woken = False
-        if any(entry is not self._receiver for entry in ready) and not engine.bury_the_dead():
+        died = not complete or any(entry is not self._receiver for entry in ready)
+        if died and not self._ended and not engine.bury_the_dead():
             engine.wait_for_change(0.05)
 
     def _run_callbacks(self) -> None:
@@ -106,25 +111,3 @@ class Supervisor(threading.Thread):
         except BaseException:  # a callback's exception is its own; the pool goes on
             exc_info: Any = (*sys.exc_info(), self)
             threading.excepthook(threading.ExceptHookArgs(exc_info))
-
-
-class SourceReader(threading.Thread):
-    """Reads the input of one ``imap`` whose iterator may block, ahead of its results.
-
-    A generator may wait for something that only comes when results are taken, so who takes
-    results must not read it.  Ends with the input, or when nobody wants the results.
-    """
-
-    def __init__(self, engine: Engine, call: Any) -> None:
-        super().__init__(name="procession-pool-source", daemon=True)
-        self._engine = engine
-        self._call = call
-
-    def run(self) -> None:
-        """Read and send, as far ahead as the call allows."""
-        engine, call = self._engine, self._call
-        while not call.exhausted:
-            engine.feed(call)
-            with engine.changed:
-                if not call.exhausted and not call.wants_input():
-                    engine.changed.wait()

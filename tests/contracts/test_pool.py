@@ -1,0 +1,15 @@
+"""The pool's contract, under every start method."""
+
+from __future__ import annotations
+
+from tests.contracts.pool_contract import StandardInterface, WhateverUsersThrowAtIt, pool
+
+__all__ = ["pool"]
+
+
+class TestStandardInterface(StandardInterface):
+    """The standard interface."""
+
+
+class TestWhateverUsersThrowAtIt(WhateverUsersThrowAtIt):
+    """Hard cases."""
