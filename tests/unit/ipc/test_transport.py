@@ -38,11 +38,18 @@ def test_portable_can_be_forced() -> None:
     assert run(SHOW, "portable").stdout.split() == ["portable"]
 
 
-def test_portable_is_the_choice_where_native_is_missing() -> None:
+def test_portable_is_the_choice_where_native_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extension the portable transport is taken silently."""
+    monkeypatch.delenv("PROCESSION_DEBUG", raising=False)
     for forced in (None, "", "auto"):
         done = run(WITHOUT_NATIVE, forced)
         assert (done.stdout.split(), done.stderr) == (["portable"], "")
+
+
+def test_debugging_says_why_it_is_portable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PROCESSION_DEBUG the reason for the choice stands on stderr."""
+    monkeypatch.setenv("PROCESSION_DEBUG", "1")
+    assert "using the portable transport: procession's native" in run(WITHOUT_NATIVE, None).stderr
 
 
 def test_a_forced_native_transport_that_is_missing_says_what_to_do() -> None:

@@ -11,8 +11,8 @@ usable as before, yet not counted as holders of their end.  A connection that th
 (code may get at objects in ways that no search sees) strengthens itself when it is first used,
 so a mistake costs nothing but the old behaviour, from then on.
 
-The search looks at no more than a generous number of objects; a child that was given more than
-that keeps everything as it was inherited.  Queues have no end of file and need none of this.
+The search follows no more than a generous number of references; a child that was given more
+than that keeps everything as it was inherited.  Queues have no end of file and need none of this.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_SEARCH", "register", "registered", "weaken_unreachable"]
 
-LARGEST_SEARCH = 200_000
-"""After so many objects the search gives up, and nothing is weakened."""
+LARGEST_SEARCH = 50_000
+"""After so many references (some 30 ms) the search gives up, and nothing is weakened."""
 
 
 class _Weakenable(Protocol):
@@ -89,14 +89,16 @@ def _reachable(root: object, wanted: set[int]) -> set[int] | None:
     """Which of the wanted objects ``root`` leads to; None when there is too much to search."""
     found = wanted & {id(root)}
     seen: dict[int, object] = {id(root): root}  # keeps them alive, so that an id stays theirs
-    todo: deque[object] = deque((root,))
+    todo: deque[object] = deque((root,))  # what is near the root is looked at first
+    references = 0
     while todo and len(found) < len(wanted):
         for child in _children(todo.popleft()):
+            references += 1
+            if references > LARGEST_SEARCH:
+                return None
             identity = id(child)
             if identity in seen or issubclass(type(child), _LEAVES):
                 continue
-            if len(seen) >= LARGEST_SEARCH:
-                return None
             seen[identity] = child
             todo.append(child)
             if identity in wanted:

@@ -8,6 +8,7 @@ All layers above take their queues, pipes and ``wait`` from here and nowhere els
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from procession._engine import config
@@ -33,9 +34,11 @@ def _choose() -> config.TransportName:
     try:
         # Whether it loads is the question.
         from procession._engine import native  # noqa: F401, PLC0415
-    except ImportError:
+    except ImportError as error:
         if forced == "native":
             raise
+        if config.debug():
+            sys.stderr.write(f"procession: using the portable transport: {error}\n")
         return "portable"
     return "native"
 
