@@ -14,6 +14,7 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 import unittest
@@ -115,6 +116,9 @@ def run(module: str, class_name: str, notes: Path, tests: list[str]) -> None:
 def main() -> None:
     """See the text of this module."""
     faulthandler.enable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell's background jobs have it; the tests send Ctrl-C to themselves.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     module, what = sys.argv[1:3]
     if what == "--list":
         try:

@@ -7,20 +7,18 @@ import one another as ``test.…``; in their copies that is a package of our own
 ``test.support`` stay as they are.
 
 Nothing is copied into our sources, and the interpreter is not changed: the copies live in a
-temporary folder with a virtual environment of its own, whose ``.pth`` file names that folder
-and the folders of procession.  So programs that the tests start see both, ``python -I`` too.
+temporary folder, beside a Python that has them and procession in its standard library.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import sys
-import venv
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-
-import procession
 
 PACKAGE = "conformance_of_cpython"
 """The package that holds the copies."""
@@ -31,8 +29,9 @@ MAIN_HANDLING = "test_multiprocessing_main_handling"
 EXECUTORS = "test_concurrent_futures"
 
 _THE_PACKAGE = re.compile(r"\bmultiprocessing\b(?! pool'| is used)")
-_A_SIBLING = re.compile(rf"\btest(?=\.({SHARED}|test_multiprocessing_\w+|{EXECUTORS})\b)")
-_SIBLING_FROM = re.compile(rf"\bfrom test import (?=({SHARED}|test_multiprocessing_\w+)\b)")
+_SIBLING = rf"({SHARED}|test_multiprocessing_\w+|{EXECUTORS}|mp_\w+)\b"
+_DOTTED_SIBLING = re.compile(rf"\btest(?=\.{_SIBLING})")
+_SIBLING_FROM = re.compile(rf"\bfrom test import (?={_SIBLING})")
 
 _GENERATED = """\
 from test import support
@@ -47,7 +46,7 @@ shared.install_tests_in_module_dict(globals(), {method!r})
 
 def rewritten(text: str, *, package: str = "procession") -> str:
     """Return the text of a test module with ``package`` in the place of ``multiprocessing``."""
-    text = _A_SIBLING.sub(PACKAGE, text)
+    text = _DOTTED_SIBLING.sub(PACKAGE, text)
     text = _SIBLING_FROM.sub(f"from {PACKAGE} import ", text)
     return _THE_PACKAGE.sub(package, text)
 
@@ -71,7 +70,8 @@ def write_suites(source: Path, folder: Path, package: str) -> dict[str, list[str
     home.mkdir()
     (home / "__init__.py").touch()
     suites: dict[str, list[str]] = {}
-    _copy(source / f"{SHARED}.py", home, package)
+    for path in (source / f"{SHARED}.py", *source.glob("mp_*.py")):
+        _copy(path, home, package)
     for method in METHODS:
         name = f"test_multiprocessing_{method}"
         text = _GENERATED.format(package=PACKAGE, shared=SHARED, method=method)
@@ -105,14 +105,30 @@ def _copy(path: Path, folder: Path, package: str) -> None:
 
 
 def make_interpreter(folder: Path) -> Path:
-    """Make a virtual environment below ``folder`` that sees ``folder`` and procession."""
-    home = folder / "environment"
-    builder = venv.EnvBuilder(symlinks=sys.platform != "win32", with_pip=False)
-    places = builder.ensure_directories(home)
-    builder.create(home)
-    ours = Path(procession.__file__).resolve().parents[1]
-    entries = [folder, ours, *(entry for entry in sys.path if entry.endswith("site-packages"))]
-    site_packages = next(home.rglob("site-packages"))
-    lines = "".join(f"{entry}\n" for entry in entries)
-    (site_packages / "conformance.pth").write_text(lines, encoding="utf-8")
-    return Path(places.env_exe)
+    """Make a Python below ``folder`` whose standard library has the copies and procession.
+
+    It is the running one's binary with links to its standard library, so these packages are
+    found by whatever a test starts, also by ``python -E -S`` and ``python -I``.
+    """
+    base = folder / "python"
+    here = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
+    library = base / here.relative_to(sys.base_prefix)
+    library.mkdir(parents=True)
+    for entry in here.iterdir():
+        if entry.name not in {"site-packages", "dist-packages"}:
+            (library / entry.name).symlink_to(entry)
+    (library / "site-packages").mkdir()
+    for package in ("procession", "cloudpickle"):
+        (library / package).symlink_to(_place(package), target_is_directory=True)
+    (library / PACKAGE).symlink_to(folder / PACKAGE, target_is_directory=True)
+    executable = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    executable.parent.mkdir()
+    shutil.copy2(Path(sys._base_executable).resolve(), executable)  # type: ignore[attr-defined]
+    return executable
+
+
+def _place(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{package} is not installed for {sys.executable}", name=package)
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
