@@ -61,6 +61,7 @@ class PipeProcessContract:
         child.kill()
         with pytest.raises(EOFError):
             ours.recv()
+        child.join(HANG_GUARD_SECONDS)  # the kernel closes one descriptor after the other
         with pytest.raises(BrokenPipeError):
             ours.send(1)
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_SEARCH", "register", "registered", "weaken_unreachable"]
 
-LARGEST_SEARCH = 50_000
-"""After so many references (some 30 ms) the search gives up, and nothing is weakened."""
+LARGEST_SEARCH = 100_000
+"""After so many references (some 20 ms) the search gives up, and nothing is weakened."""
 
 
 class _Weakenable(Protocol):
