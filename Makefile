@@ -131,6 +131,12 @@ format: $(VENV)/.group-lint ## let ruff format the Python sources and repair wha
 types: $(VENV)/.group-types ## mypy --strict on the package
 	@$(BIN)/mypy
 
+bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure procession beside its rivals, the short form
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-all: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers-all ## measure everything, beside every rival
+	@$(BIN)/python -m bench --all $(ARGS)
+
 dist: $(VENV)/.group-dist ## build the source archive and the wheel into dist/
 	@$(BIN)/python -m build
 
@@ -154,6 +160,13 @@ $(VENV_MADE):
 $(VENV)/.group-%: pyproject.toml $(VENV_MADE)
 	@echo 'installing what $* needs'
 	@$(PIP) install --group $*
+	@touch $@
+
+# A rival that does not install here is left out of the tables, and no reason to stop.
+$(VENV)/.%: bench/%.txt $(VENV_MADE)
+	@for rival in $$(sed -e 's/#.*//' -e '/^-/d' $(sort bench/peers.txt $<)); do \
+	  echo "installing $$rival"; $(PIP) install "$$rival" || echo "without $$rival"; \
+	done
 	@touch $@
 
 $(INSTALLED): $(SOURCES) $(MANIFEST) $(VENV)/.group-build
