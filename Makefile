@@ -35,8 +35,8 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: bench bench-all bench-report help demo test test-portable develop core-test sanitize examples conformance docs-check lint layers format types dist clean
-.PHONY: FORCE
+.PHONY: help demo test test-portable examples conformance bench bench-all bench-report
+.PHONY: develop core-test sanitize lint layers docs-check format types dist clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the verbs
@@ -131,12 +131,6 @@ format: $(VENV)/.group-lint ## let ruff format the Python sources and repair wha
 types: $(VENV)/.group-types ## mypy --strict on the package
 	@$(BIN)/mypy
 
-bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure procession beside its rivals, the short form
-	@$(BIN)/python -m bench $(ARGS)
-
-bench-all: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers-all ## measure everything, beside every rival
-	@$(BIN)/python -m bench --all $(ARGS)
-
 dist: $(VENV)/.group-dist ## build the source archive and the wheel into dist/
 	@$(BIN)/python -m build
 
@@ -160,13 +154,6 @@ $(VENV_MADE):
 $(VENV)/.group-%: pyproject.toml $(VENV_MADE)
 	@echo 'installing what $* needs'
 	@$(PIP) install --group $*
-	@touch $@
-
-# A rival that does not install here is left out of the tables, and no reason to stop.
-$(VENV)/.%: bench/%.txt $(VENV_MADE)
-	@for rival in $$(sed -e 's/#.*//' -e '/^-/d' $(sort bench/peers.txt $<)); do \
-	  echo "installing $$rival"; $(PIP) install "$$rival" || echo "without $$rival"; \
-	done
 	@touch $@
 
 $(INSTALLED): $(SOURCES) $(MANIFEST) $(VENV)/.group-build
