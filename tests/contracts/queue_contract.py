@@ -149,6 +149,18 @@ class QueueContract:
         waiting.join(HANG_GUARD_SECONDS)
         assert got == ["hello"]
 
+    @pytest.mark.parametrize("timeout", [10**6, 1e12, float("inf")])
+    def test_long_timeouts_are_no_trouble(self, a_queue: Any, timeout: float) -> None:
+        """A time-out beyond what the system can count is a wait like any other."""
+        putter = threading.Timer(0.02, a_queue.put, ("hello",))
+        putter.start()
+        assert a_queue.get(timeout=timeout) == "hello"
+        putter.join()
+        putter = threading.Timer(0.02, a_queue.put, ("hello",))
+        putter.start()
+        assert transport.wait([a_queue], timeout) == [a_queue]
+        putter.join()
+
     def test_get_wakes_a_thread_that_waits_in_put(self, any_context: BaseContext) -> None:
         """A thread in put() goes on when another thread makes room."""
         bounded = self.make(any_context, 1)
@@ -222,6 +234,16 @@ class QueueContract:
         assert expected is not None
         with pytest.raises(expected):
             getattr(a_queue, method)(*args)
+
+    @pytest.mark.parametrize("maxsize", ["1", 1.5, None])
+    def test_a_bound_that_is_no_number_is_refused(
+        self, any_context: BaseContext, maxsize: Any
+    ) -> None:
+        """A maxsize of a wrong type raises TypeError, as in the standard library."""
+        with pytest.raises(TypeError):
+            self.make(multiprocessing.get_context("spawn"), maxsize)
+        with pytest.raises(TypeError):
+            self.make(any_context, maxsize)
 
     def test_closed_says_so(self, a_queue: Any) -> None:
         """After close() the queue refuses its service with ValueError; closing again is fine."""

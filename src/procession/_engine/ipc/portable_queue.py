@@ -11,6 +11,7 @@ Pickling is done by the caller and outside of the lock, so what cannot be pickle
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ class _LogQueue(QueueEnds):
     _log: MessageLog
 
     def _open(self, maxsize: int = 0, *, counts_tasks: bool = False) -> None:
-        bound = maxsize if maxsize > 0 else 0
+        bound = max(0, operator.index(maxsize))
         self._attach(bound, MessageLog(bound, counts_tasks=counts_tasks))
 
     def _attach(self, maxsize: int, log: MessageLog) -> None:

@@ -10,6 +10,7 @@ Where ``select.poll`` is missing (Windows) the standard library's ``wait`` does 
 
 from __future__ import annotations
 
+import math
 import select
 import sys
 import time
@@ -28,7 +29,9 @@ def milliseconds(seconds: float | None) -> int | None:
     """For ``select.poll``: rounded up, so that a wait never ends before its time."""
     if seconds is None:
         return None
-    return min(max(0, int(-(-seconds * 1000 // 1))), _LONGEST_POLL_MS)
+    if seconds * 1000 >= _LONGEST_POLL_MS:
+        return _LONGEST_POLL_MS  # whoever waits for longer than 24 days looks at the clock again
+    return max(0, math.ceil(seconds * 1000))
 
 
 def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
