@@ -44,7 +44,8 @@ class Launcher(_Base):
 
     sentinel: int
     _report: Report
-    _exact_sentinel = False
+    _is_our_child = True
+    """Whether the system tells us of its end, as it tells the parent."""
 
     def __init__(self, process_obj: BaseProcess) -> None:
         self._parent_pid = os.getpid()
@@ -78,13 +79,22 @@ class Launcher(_Base):
 
     def _poll(self, flag: int) -> int | None:
         code = super().poll(flag)
-        if code is None and self._exact_sentinel and connection.wait([self.sentinel], 0):
-            # It has ended since, or its status was taken from us: by os.wait() in the
-            # program, or by the kernel where SIGCHLD is ignored.
-            code = super().poll(0)
-            if code is None:
-                code = self.returncode = UNKNOWN_EXIT_CODE
+        if code is None and self._lost_its_status():
+            code = self.returncode = UNKNOWN_EXIT_CODE
         return code
+
+    def _lost_its_status(self) -> bool:
+        """Whether it has ended and somebody else was told.
+
+        By ``os.wait()`` in the program, or by nobody, where SIGCHLD is ignored.
+        """
+        if not self._is_our_child or not hasattr(os, "waitid"):
+            return False
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return False
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end, at most ``timeout`` seconds; return the exit code or None."""
@@ -111,7 +121,6 @@ class Launcher(_Base):
             os.dup2(pidfd, self.sentinel, inheritable=False)
         finally:
             os.close(pidfd)
-        self._exact_sentinel = True
 
 
 def _check_room(fd: int) -> None:
@@ -185,6 +194,8 @@ else:
 
         class ForkServerPopen(Launcher, popen_forkserver.Popen):
             """Launch by asking the fork server, which tells us the exit code."""
+
+            _is_our_child = False
 
             def __init__(self, process_obj: BaseProcess) -> None:
                 _preload_procession(forkserver._forkserver)  # noqa: SLF001
