@@ -99,17 +99,21 @@ class Crew:
 
     def sentinels(self) -> list[int]:
         """What becomes ready when a worker ends; none for those known to have ended."""
-        return [process.sentinel for process in self.processes if process.exitcode is None]
+        return [process.sentinel for process in self.living() if hasattr(process, "sentinel")]
 
     def end(self) -> None:
-        """End all workers: by SIGTERM, and who does not follow in time by SIGKILL."""
+        """End all workers: by SIGTERM, and who does not follow in time by SIGKILL.
+
+        Contexts of other packages make processes that can only be asked, and then joined.
+        """
         for process in self.living():
             process.terminate()
         deadline = time.monotonic() + _GRACE_SECONDS
         while (sentinels := self.sentinels()) and (left := deadline - time.monotonic()) > 0:
             transport.wait(sentinels, left)
         for process in self.living():
-            process.kill()
+            if hasattr(process, "kill"):
+                process.kill()
         self.join()
 
     def join(self) -> None:

@@ -205,6 +205,7 @@ class Engine:
     def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
         """Work for all until ``ready()``, at most ``timeout`` seconds; returns whether it is."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        nap = 0.0
         while not ready():
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -215,7 +216,7 @@ class Engine:
                 continue
             try:
                 self._collector = threading.current_thread()
-                nap = self._serve(ready, left)
+                nap = self._serve(ready, left, may_nap=not nap)
             finally:
                 self._collector = None
                 self._leave()
@@ -240,10 +241,11 @@ class Engine:
             with self.changed:
                 self.changed.notify_all()
 
-    def _serve(self, ready: Callable[[], bool], left: float | None) -> float:
+    def _serve(self, ready: Callable[[], bool], left: float | None, *, may_nap: bool) -> float:
         """Be the collector until ``ready()`` or for ``left`` seconds at most.
 
-        Returns a time to sleep without the role, when nothing needs to be taken in sooner.
+        Returns a time to sleep without the role, when nothing needs to be taken in sooner;
+        not before something was taken in unless ``may_nap``.
         """
         deadline = None if left is None else time.monotonic() + left
         while True:
@@ -254,15 +256,17 @@ class Engine:
             if left is not None and left <= 0:
                 return 0.0
             if moved:
+                may_nap = True
                 self._check_deaths_now_and_then()
                 continue
             self._feed_all()
             if ready():
                 return 0.0
-            nap = self._nap_seconds()
+            nap = self._nap_seconds() if may_nap else 0.0
             if nap:
                 return nap
             self._await_news(left)
+            may_nap = True
 
     def _collect_now(self) -> bool:
         """Take in what is there and feed; returns whether there was anything.  Role held."""
@@ -315,7 +319,9 @@ class Engine:
 
     def _nap(self, seconds: float) -> None:
         """Sleep, but for deaths.  Without the role: who comes meanwhile is served."""
-        if transport.wait(self.crew.sentinels(), seconds) and self.role.acquire(blocking=False):
+        sentinels = self.crew.sentinels()
+        died = transport.wait(sentinels, seconds) or len(sentinels) < self.crew.size
+        if died and self.role.acquire(blocking=False):
             try:
                 self._bury()
             finally:
