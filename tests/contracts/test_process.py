@@ -736,7 +736,7 @@ def test_child_whose_status_was_taken_has_ended(run_script: RunScript) -> None:
 
 def test_many_children_in_a_row_leave_no_descriptor(context: BaseContext) -> None:
     """A hundred children, closed or dropped, leave the table of descriptors as it was."""
-    rounds = 100 if context.get_start_method() == "fork" else 12
+    rounds = 100 if context.get_start_method() == "fork" else 6
     run_to_end(context, do_nothing).close()
     before = len(os.listdir("/proc/self/fd"))
     for number in range(rounds):
@@ -754,7 +754,7 @@ def fail_quietly() -> None:
     raise ValueError
 
 
-@pytest.mark.parametrize("free", range(9))
+@pytest.mark.parametrize("free", [0, 3, 7])
 def test_start_without_descriptors_raises_and_leaves_nothing(
     context: BaseContext, free: int
 ) -> None:
