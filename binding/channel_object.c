@@ -1,19 +1,5 @@
 /* Channel: one end of the core's channel as a Python type. */
-#include <string.h>
-
-#include "binding.h"
-
-#define WHAT "connection"
-
-typedef struct {
-    PyObject_HEAD
-    psn_channel *channel; /* NULL: closed */
-    bool closed;
-    bool deaf; /* a message was longer than its receiver allowed: no more receiving */
-    int users; /* calls under way; the last one out of a closed channel gives it back */
-} psn_channel_object;
-
-typedef enum { TO_ANY, TO_SEND, TO_RECEIVE } psn_purpose;
+#include "channel_object.h"
 
 /* ---- entering and leaving ---- */
 
@@ -24,14 +10,14 @@ refuse(const char *text)
     return -1;
 }
 
-static int
-enter(psn_channel_object *self, psn_purpose purpose)
+int
+psn_channel_enter(psn_channel_object *self, psn_purpose purpose)
 {
     if (self->closed || self->channel == NULL)
         return refuse("handle is closed");
-    if (purpose == TO_SEND && !psn_channel_writable(self->channel))
+    if (purpose == PSN_TO_SEND && !psn_channel_writable(self->channel))
         return refuse("connection is read-only");
-    if (purpose == TO_RECEIVE && (self->deaf || !psn_channel_readable(self->channel)))
+    if (purpose == PSN_TO_RECEIVE && (self->deaf || !psn_channel_readable(self->channel)))
         return refuse("connection is write-only");
     self->users++;
     return 0;
@@ -46,8 +32,8 @@ give_back(psn_channel_object *self)
     }
 }
 
-static void
-leave(psn_channel_object *self)
+void
+psn_channel_leave(psn_channel_object *self)
 {
     if (--self->users == 0 && self->closed)
         give_back(self);
@@ -98,7 +84,7 @@ channel_attach(PyObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     psn_status status = psn_channel_attach(memory, in, out, end, &channel);
     if (status != PSN_OK)
-        return psn_raise(status, WHAT);
+        return psn_raise(status, PSN_CHANNEL_WHAT);
     return new_object((PyTypeObject *)type, channel);
 }
 
@@ -143,7 +129,7 @@ send_message(psn_channel *channel, psn_outbox *outbox)
             if (psn_after_signal() < 0)
                 return -1;
         } else if (status != PSN_OK) {
-            psn_raise(status, WHAT);
+            psn_raise(status, PSN_CHANNEL_WHAT);
             return -1;
         }
     }
@@ -153,7 +139,7 @@ static PyObject *
 channel_send(PyObject *op, PyObject *obj)
 {
     psn_channel_object *self = (psn_channel_object *)op;
-    if (enter(self, TO_SEND) < 0)
+    if (psn_channel_enter(self, PSN_TO_SEND) < 0)
         return NULL;
     psn_outbox outbox;
     psn_outbox_init(&outbox, psn_channel_segment(self->channel));
@@ -161,7 +147,7 @@ channel_send(PyObject *op, PyObject *obj)
     if (result == 0)
         result = send_message(self->channel, &outbox);
     psn_outbox_clear(&outbox);
-    leave(self);
+    psn_channel_leave(self);
     if (result < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -206,10 +192,10 @@ channel_send_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
     Py_buffer view;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|nO:send_bytes", names, &source, &offset, &size))
         return NULL;
-    if (enter(self, TO_SEND) < 0)
+    if (psn_channel_enter(self, PSN_TO_SEND) < 0)
         return NULL;
     if (PyObject_GetBuffer(source, &view, PyBUF_SIMPLE) < 0) {
-        leave(self);
+        psn_channel_leave(self);
         return NULL;
     }
     psn_outbox outbox;
@@ -221,235 +207,10 @@ channel_send_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
         result = send_message(self->channel, &outbox);
     psn_outbox_clear(&outbox);
     PyBuffer_Release(&view);
-    leave(self);
+    psn_channel_leave(self);
     if (result < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-/* ---- receiving ---- */
-
-static psn_status
-wait_for_message(psn_channel *channel, uint64_t deadline)
-{
-    psn_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = psn_channel_wait_message(channel, deadline);
-    Py_END_ALLOW_THREADS
-    return status;
-}
-
-/* One message into the inbox, waiting for it; -1 with EOFError or another exception. */
-static int
-take(psn_channel *channel, psn_inbox *inbox)
-{
-    for (;;) {
-        psn_status status = psn_channel_take(channel, PSN_TRY_LOCK, inbox);
-        if (status == PSN_BUSY) {
-            Py_BEGIN_ALLOW_THREADS
-            status = psn_channel_take(channel, PSN_SHORT_LOCK, inbox);
-            Py_END_ALLOW_THREADS
-        }
-        if (status == PSN_OK)
-            return 0;
-        if (status == PSN_EMPTY)
-            status = wait_for_message(channel, PSN_FOREVER);
-        if (status == PSN_INTERRUPTED || status == PSN_BUSY) {
-            if (psn_after_signal() < 0)
-                return -1;
-        } else if (status != PSN_OK) {
-            psn_raise(status, WHAT);
-            return -1;
-        }
-    }
-}
-
-/* What was sent as bytes is a pickle when it is received as an object, as in the standard library. */
-static PyObject *
-load_bytes(psn_segment *segment, const psn_message *message)
-{
-    psn_view view;
-    if (psn_message_view(segment, message, &view) < 0)
-        return NULL;
-    PyObject *obj = NULL;
-    PyObject *bytes = PyBytes_FromStringAndSize(view.data, view.size);
-    psn_view_release(&view);
-    if (bytes != NULL)
-        obj = PyObject_CallMethod(psn_module_state.codec.forking_pickler, "loads", "O", bytes);
-    Py_XDECREF(bytes);
-    return obj;
-}
-
-static PyObject *
-channel_recv(PyObject *op, PyObject *ignored)
-{
-    psn_channel_object *self = (psn_channel_object *)op;
-    psn_inbox inbox;
-    psn_message message;
-    size_t cursor = 0;
-    (void)ignored;
-    if (enter(self, TO_RECEIVE) < 0)
-        return NULL;
-    PyObject *obj = NULL;
-    psn_inbox_init(&inbox);
-    psn_segment *segment = psn_channel_segment(self->channel);
-    if (take(self->channel, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message))
-        obj = psn_message_is_bytes(&message) ? load_bytes(segment, &message)
-                                             : psn_message_decode(segment, &message);
-    psn_inbox_clear(&inbox);
-    leave(self);
-    return obj;
-}
-
-/* A message as bytes, for `use` to make the result of. */
-static PyObject *
-receive_view(psn_channel_object *self, PyObject *(*use)(const psn_view *, void *), void *context)
-{
-    psn_inbox inbox;
-    psn_message message;
-    psn_view view;
-    size_t cursor = 0;
-    PyObject *result = NULL;
-    psn_inbox_init(&inbox);
-    if (take(self->channel, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message) &&
-        psn_message_view(psn_channel_segment(self->channel), &message, &view) == 0) {
-        result = use(&view, context);
-        psn_view_release(&view);
-    }
-    psn_inbox_clear(&inbox);
-    return result;
-}
-
-/* As in the standard library a message that is too long ends the connection for receiving. */
-static void
-end_reading(psn_channel_object *self)
-{
-    self->deaf = true;
-    if (!psn_channel_writable(self->channel))
-        self->closed = true;
-}
-
-static PyObject *
-make_bytes(const psn_view *view, void *context)
-{
-    const Py_ssize_t *most = context;
-    if (*most >= 0 && view->size > *most) {
-        PyErr_SetString(PyExc_OSError, "bad message length");
-        return NULL;
-    }
-    if (view->owner != NULL && PyBytes_CheckExact(view->owner)) {
-        Py_INCREF(view->owner);
-        return view->owner;
-    }
-    return PyBytes_FromStringAndSize(view->data, view->size);
-}
-
-static PyObject *
-channel_recv_bytes(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"maxlength", NULL};
-    psn_channel_object *self = (psn_channel_object *)op;
-    PyObject *maxlength = Py_None;
-    Py_ssize_t most = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:recv_bytes", names, &maxlength))
-        return NULL;
-    if (enter(self, TO_RECEIVE) < 0)
-        return NULL;
-    PyObject *result = NULL;
-    if (maxlength != Py_None)
-        most = PyNumber_AsSsize_t(maxlength, PyExc_OverflowError);
-    if (maxlength != Py_None && most < 0) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "negative maxlength");
-    } else {
-        result = receive_view(self, make_bytes, &most);
-        if (result == NULL && most >= 0 && PyErr_ExceptionMatches(PyExc_OSError))
-            end_reading(self);
-    }
-    leave(self);
-    return result;
-}
-
-typedef struct {
-    char *to;
-    Py_ssize_t room;
-} psn_target;
-
-static PyObject *
-copy_into(const psn_view *view, void *context)
-{
-    const psn_target *target = context;
-    if (view->size > target->room) {
-        PyObject *bytes = PyBytes_FromStringAndSize(view->data, view->size);
-        if (bytes != NULL) {
-            PyErr_SetObject(psn_module_state.buffer_too_short, bytes);
-            Py_DECREF(bytes);
-        }
-        return NULL;
-    }
-    if (view->size > 0)
-        memcpy(target->to, view->data, (size_t)view->size);
-    return PyLong_FromSsize_t(view->size);
-}
-
-static PyObject *
-channel_recv_bytes_into(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"buf", "offset", NULL};
-    psn_channel_object *self = (psn_channel_object *)op;
-    PyObject *destination, *result = NULL;
-    Py_ssize_t offset = 0;
-    Py_buffer view;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|n:recv_bytes_into", names, &destination,
-                                     &offset))
-        return NULL;
-    if (enter(self, TO_RECEIVE) < 0)
-        return NULL;
-    if (PyObject_GetBuffer(destination, &view, PyBUF_WRITABLE) == 0) {
-        psn_target target = {(char *)view.buf + offset, view.len - offset};
-        if (offset < 0)
-            PyErr_SetString(PyExc_ValueError, "negative offset");
-        else if (offset > view.len)
-            PyErr_SetString(PyExc_ValueError, "offset too large");
-        else
-            result = receive_view(self, copy_into, &target);
-        PyBuffer_Release(&view);
-    } else if (PyErr_ExceptionMatches(PyExc_BufferError)) {
-        PyErr_Format(PyExc_TypeError,
-                     "recv_bytes_into() needs a read-write bytes-like object, not %.100s",
-                     Py_TYPE(destination)->tp_name);
-    }
-    leave(self);
-    return result;
-}
-
-static PyObject *
-channel_poll(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"timeout", NULL};
-    psn_channel_object *self = (psn_channel_object *)op;
-    PyObject *timeout = NULL;
-    uint64_t deadline = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:poll", names, &timeout))
-        return NULL;
-    if (enter(self, TO_RECEIVE) < 0)
-        return NULL;
-    if (timeout != NULL && psn_deadline(timeout, &deadline) < 0) {
-        leave(self);
-        return NULL;
-    }
-    psn_status status;
-    do {
-        status = wait_for_message(self->channel, deadline);
-    } while (status == PSN_INTERRUPTED && psn_after_signal() == 0);
-    leave(self);
-    switch (status) {
-    case PSN_INTERRUPTED: return NULL;
-    case PSN_OK:
-    case PSN_EOF: Py_RETURN_TRUE;
-    case PSN_TIMEOUT: Py_RETURN_FALSE;
-    default: return psn_raise(status, WHAT);
-    }
 }
 
 /* ---- closing, descriptors ---- */
@@ -471,11 +232,11 @@ channel_descriptors(PyObject *op, PyObject *ignored)
     psn_channel_object *self = (psn_channel_object *)op;
     int memory, in, out;
     (void)ignored;
-    if (enter(self, TO_ANY) < 0)
+    if (psn_channel_enter(self, PSN_TO_ANY) < 0)
         return NULL;
     psn_status status = psn_channel_descriptors(self->channel, &memory, &in, &out);
-    leave(self);
-    return status == PSN_OK ? Py_BuildValue("iii", memory, in, out) : psn_raise(status, WHAT);
+    psn_channel_leave(self);
+    return status == PSN_OK ? Py_BuildValue("iii", memory, in, out) : psn_raise(status, PSN_CHANNEL_WHAT);
 }
 
 static PyObject *
@@ -485,14 +246,14 @@ channel_fileno(PyObject *op, PyObject *ignored)
     int memory, in, out;
     psn_status status = PSN_OK;
     (void)ignored;
-    if (enter(self, TO_ANY) < 0)
+    if (psn_channel_enter(self, PSN_TO_ANY) < 0)
         return NULL;
     if (psn_channel_readable(self->channel))
         status = psn_channel_watch(self->channel);
     if (status == PSN_OK)
         status = psn_channel_descriptors(self->channel, &memory, &in, &out);
-    leave(self);
-    return status == PSN_OK ? PyLong_FromLong(in >= 0 ? in : out) : psn_raise(status, WHAT);
+    psn_channel_leave(self);
+    return status == PSN_OK ? PyLong_FromLong(in >= 0 ? in : out) : psn_raise(status, PSN_CHANNEL_WHAT);
 }
 
 static PyObject *
@@ -510,10 +271,10 @@ channel_memory(PyObject *op, PyObject *ignored)
 {
     psn_channel_object *self = (psn_channel_object *)op;
     (void)ignored;
-    if (enter(self, TO_ANY) < 0)
+    if (psn_channel_enter(self, PSN_TO_ANY) < 0)
         return NULL;
     PyObject *result = psn_memory_dict(psn_channel_segment(self->channel));
-    leave(self);
+    psn_channel_leave(self);
     return result;
 }
 
@@ -563,15 +324,15 @@ static PyMethodDef channel_methods[] = {
      METH_VARARGS | METH_KEYWORDS | METH_CLASS,
      PyDoc_STR("attach(descriptors, end) -> the end; takes (memory, in, out) over")},
     {"send", channel_send, METH_O, PyDoc_STR("Send a (picklable) object.")},
-    {"recv", channel_recv, METH_NOARGS,
+    {"recv", psn_channel_py_recv, METH_NOARGS,
      PyDoc_STR("Receive an object. Raises EOFError when none is left and the other end is gone.")},
     {"send_bytes", WITH_KEYWORDS(channel_send_bytes),
      PyDoc_STR("send_bytes(buf, offset=0, size=None)\n\nSend bytes as one message.")},
-    {"recv_bytes", WITH_KEYWORDS(channel_recv_bytes),
+    {"recv_bytes", WITH_KEYWORDS(psn_channel_py_recv_bytes),
      PyDoc_STR("recv_bytes(maxlength=None)\n\nReceive a message as bytes.")},
-    {"recv_bytes_into", WITH_KEYWORDS(channel_recv_bytes_into),
+    {"recv_bytes_into", WITH_KEYWORDS(psn_channel_py_recv_bytes_into),
      PyDoc_STR("recv_bytes_into(buf, offset=0) -> number of bytes")},
-    {"poll", WITH_KEYWORDS(channel_poll),
+    {"poll", WITH_KEYWORDS(psn_channel_py_poll),
      PyDoc_STR("poll(timeout=0.0) -> is a message, or the end of file, there?")},
     {"close", channel_close, METH_NOARGS, PyDoc_STR("Close this end in this process.")},
     {"fileno", channel_fileno, METH_NOARGS,
