@@ -25,6 +25,7 @@ LEVELS = (
     # Who is attached, what they hold, and where it lies: one subject in four files.
     ("segment", "hold", "peer", "arena"),
     ("lane", "reclaim"),
+    ("fill",),
     ("bell",),
     ("queue", "channel"),
 )

@@ -24,11 +24,12 @@ static void quiet(psn_lane *lane, psn_bell bell) {
     psn_store_relaxed32(&lane->rung, PSN_BELL_SILENT);
 }
 
-/* Never waits: while the lock is held somebody is putting, and the bell may as well ring. If
- * nothing comes of that put, the next look at the empty lane comes here again. */
+/* While the lock is held somebody is putting: asleep until then, rather than looking again and
+ * again on the processor that the putter needs. But not for long: the putter may be stopped. The
+ * bell then rings on, and the next look at the empty lane comes here again. */
 void psn_bell_settle(psn_lane_handle *handle, psn_bell bell) {
     psn_lane *lane = handle->shared;
-    if (psn_lane_lock_put(handle, PSN_TRY_LOCK) == PSN_OK) {
+    if (psn_lane_lock_put(handle, PSN_SHORT_LOCK) == PSN_OK) {
         psn_kill_point(PSN_KILL_BELL_LOCKED);
         if (!psn_lane_has_message(lane)) {
             quiet(lane, bell);

@@ -9,6 +9,8 @@
 #include "lane.h"
 #include "peer.h"
 
+#define SWEEP_NANOSECONDS (UINT64_C(100) * 1000 * 1000)
+
 typedef struct {
     psn_segment *segment;
     psn_lane_handle lanes[PSN_LANES];
@@ -122,6 +124,15 @@ psn_status psn_segment_reclaim(psn_segment *segment, uint64_t *freed) {
 void psn_segment_sweep(psn_segment *segment) {
     uint64_t freed;
     reclaim(segment, true, &freed);
+}
+
+bool psn_segment_is_time_to_sweep(psn_segment *segment) {
+    uint64_t now = psn_now(), last = psn_load_relaxed64(&segment->swept_at);
+    if (now - last < SWEEP_NANOSECONDS) {
+        return false;
+    }
+    psn_store_relaxed64(&segment->swept_at, now);
+    return true;
 }
 
 void psn_segment_memory(psn_segment *segment, psn_memory *memory) {
