@@ -3,12 +3,12 @@
 ``import procession as multiprocessing`` keeps a program working.  Door, ours.
 """
 
-from typing import TYPE_CHECKING
+import typing as _typing
 
 from procession._engine import passthrough
 from procession._engine.context import _default_context as _context
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import connection as connection
     from . import context as context
     from . import dummy as dummy
