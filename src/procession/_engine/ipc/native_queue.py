@@ -80,6 +80,12 @@ class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, St
         native.Queue.__init__(self, max(0, maxsize))
         self.ends_closed = set()
 
+    def close(self) -> None:
+        """Close the queue in this process; using it afterwards raises ValueError."""
+        if not self.closed:
+            self._settle_empty()
+        super().close()
+
 
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # as above
     """A Queue that counts the tasks put into it and not yet reported as done."""

@@ -169,6 +169,12 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None:  # noqa: ARG002
         self._open(maxsize)
 
+    def close(self) -> None:
+        """Close the queue in this process; using it afterwards raises ValueError."""
+        if not self.closed:
+            self._settle_empty()
+        super().close()
+
     def _attach(self, maxsize: int, log: MessageLog) -> None:
         super()._attach(maxsize, log)
         # Taken by a get_many that met a message which could not be unpickled: first that
