@@ -1,18 +1,17 @@
-"""Door, passed through: the very objects of `multiprocessing.reduction`."""
+"""Door, adapted: handing over descriptors knows our connections; the rest is passed through."""
 
 from multiprocessing.reduction import (
     DupFd,
     ForkingPickler,
     dump,
-    recv_handle,
     recvfds,
     register,
-    send_handle,
     sendfds,
 )
 from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
+from procession._engine.ipc.transport import recv_handle, send_handle
 
 __all__ = [
     "DupFd",

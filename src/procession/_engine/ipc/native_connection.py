@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing.connection
+from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any, cast
 
 from procession._engine import native
@@ -22,13 +23,28 @@ from procession._engine.wire.descriptors import SharedDescriptors, share
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Connection", "Pipe"]
+__all__ = ["Connection", "Pipe", "recv_handle", "send_handle"]
 
 
-class Connection(native.Channel, multiprocessing.connection.Connection):
+class _AlsoStandard(type):
+    """Calls connections that sockets made, ``Listener`` and ``Client``, connections too."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        if type.__instancecheck__(cls, instance):
+            return True
+        return cls is Connection and isinstance(instance, multiprocessing.connection.Connection)
+
+
+class Connection(native.Channel, multiprocessing.connection.Connection, metaclass=_AlsoStandard):
     """One end of a pipe; made by ``Pipe``."""
 
     __module__ = "procession.connection"
+
+    def __new__(  # type: ignore[misc]  # not one of ours: there is no memory beside a descriptor
+        cls, handle: int, readable: bool = True, writable: bool = True
+    ) -> multiprocessing.connection.Connection:
+        """The standard library's connection over a descriptor of the caller's."""
+        return multiprocessing.connection.Connection(handle, readable, writable)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the end travel to another process; it stays open here as well."""
@@ -98,3 +114,29 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  #
     inheritance.register(first)
     inheritance.register(second)
     return first, second
+
+
+def send_handle(conn: Any, handle: int, destination_pid: int) -> None:
+    """Send a descriptor to the process at the other end, which takes it by ``recv_handle``.
+
+    The descriptor may be closed on return; through a pipe of ours this process must live until
+    it was received.  Raises OSError when it is not open.
+    """
+    if isinstance(conn, native.Channel):
+        conn.send(share((handle,)))
+    else:
+        reduction.send_handle(conn, handle, destination_pid)
+
+
+def recv_handle(conn: Any) -> int:
+    """Receive a descriptor, which the caller owns.
+
+    Raises RuntimeError when something else was sent, ConnectionError when the sender has ended.
+    """
+    if not isinstance(conn, native.Channel):
+        return reduction.recv_handle(conn)
+    received = conn.recv()
+    if not isinstance(received, SharedDescriptors):
+        # The type that the standard library raises.
+        raise RuntimeError(f"expected what send_handle() sends, received {received!r}")  # noqa: TRY004
+    return received.take()[0]

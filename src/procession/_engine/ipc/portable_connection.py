@@ -9,5 +9,6 @@ an end keeps the other side from seeing the end of file, as in the standard libr
 from __future__ import annotations
 
 from multiprocessing.connection import Connection, Pipe
+from multiprocessing.reduction import recv_handle, send_handle
 
-__all__ = ["Connection", "Pipe"]
+__all__ = ["Connection", "Pipe", "recv_handle", "send_handle"]

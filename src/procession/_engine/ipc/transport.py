@@ -23,6 +23,8 @@ __all__ = [
     "Pipe",
     "Queue",
     "SimpleQueue",
+    "recv_handle",
+    "send_handle",
     "wait",
 ]
 
@@ -53,8 +55,13 @@ OUT_OF_BAND_BUFFERS: Final = NAME == "native"
 """Whether big buffers, such as NumPy's arrays, are received as views of shared memory."""
 
 if TYPE_CHECKING or NAME == "native":
-    from procession._engine.ipc.native_connection import Connection, Pipe
+    from procession._engine.ipc.native_connection import Connection, Pipe, recv_handle, send_handle
     from procession._engine.ipc.native_queue import JoinableQueue, Queue, SimpleQueue
 else:
-    from procession._engine.ipc.portable_connection import Connection, Pipe
+    from procession._engine.ipc.portable_connection import (
+        Connection,
+        Pipe,
+        recv_handle,
+        send_handle,
+    )
     from procession._engine.ipc.portable_queue import JoinableQueue, Queue, SimpleQueue
