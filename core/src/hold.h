@@ -17,4 +17,7 @@ void psn_hold_make_private(psn_hold *hold);
 /* Lets go of a block; the last to do so frees it. */
 void psn_block_release(psn_segment *segment, uint32_t holder, psn_ref ref);
 
+/* Where the block is in this process; PSN_CORRUPT when it is smaller than `size`. */
+psn_status psn_block_address(psn_segment *segment, psn_ref ref, uint64_t size, void **address);
+
 #endif
