@@ -15,9 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TEST_SECONDS = 120.0
-"""How long one test may take."""
-
 STEP = 0.1
 """Seconds between two looks at a class that runs."""
 
@@ -59,10 +56,14 @@ class ClassOutcome:
 class ClassRun:
     """One class on its way: the processes that run it, the notes that they leave."""
 
-    def __init__(self, python: Path, folder: Path, log: Path, chosen: TestClass) -> None:
+    def __init__(
+        self, python: Path, folder: Path, log: Path, patience: float, chosen: TestClass
+    ) -> None:
         self._python = python
         self._folder = folder
         self._log = log
+        self._patience = patience
+        """How many seconds one test may take."""
         self._chosen = chosen
         self._notes = log.with_suffix(".notes")
         self._notes.touch()
@@ -96,23 +97,28 @@ class ClassRun:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "CONFORMANCE_TEST_SECONDS": str(TEST_SECONDS)},
+                env=self._environment(),
             )
             how = self._watch(process)
         return self._read(how, tests)
+
+    def _environment(self) -> dict[str, str]:
+        """Ours, without what would let another Python of that folder see other packages."""
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return environment | {"CONFORMANCE_TEST_SECONDS": str(self._patience)}
 
     def _watch(self, process: subprocess.Popen[bytes]) -> str:
         """Wait for the end; return how the process ended, in words."""
         while process.poll() is None:
             time.sleep(STEP)
-            if time.time() - self._notes.stat().st_mtime > TEST_SECONDS + 2:
+            if time.time() - self._notes.stat().st_mtime > self._patience + 2:
                 break
         hung = process.poll() is None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
         if hung:
-            return f"does not end within {TEST_SECONDS:.0f} s"
+            return f"does not end within {self._patience:.0f} s"
         return f"its process ended with exit code {code}"
 
     def _read(self, how: str, tests: list[str]) -> list[Outcome]:

@@ -26,7 +26,9 @@ class Expectation:
     since: tuple[int, ...] = (3, 10)
     until: tuple[int, ...] = (3, 99)
     sometimes: bool = False
-    """Whether a test may pass as well: it fails by chance, or under one transport."""
+    """Whether a test may pass as well: it fails by chance, or under one start method."""
+    run: bool = True
+    """False for what would wait for ever."""
 
     def explains(self, test_id: str) -> bool:
         """Whether the failure of this test, ``suite/Class.test``, is expected."""
@@ -34,6 +36,10 @@ class Expectation:
         return self.since <= here <= self.until and any(
             fnmatchcase(test_id, pattern) for pattern in self.tests
         )
+
+    def hangs(self, test_id: str) -> bool:
+        """Whether this test is not to be run."""
+        return not self.run and self.explains(test_id)
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -51,6 +57,7 @@ def read(path: Path | None = None) -> list[Expectation]:
             since=_version(entry.get("since", "3.10")),
             until=_version(entry.get("until", "3.99")),
             sometimes=entry.get("sometimes", False),
+            run=entry.get("run", True),
         )
         for entry in json.loads(path.read_text(encoding="utf-8"))
     ]

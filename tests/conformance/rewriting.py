@@ -119,7 +119,9 @@ def make_interpreter(folder: Path) -> Path:
             (library / entry.name).symlink_to(entry)
     (library / "site-packages").mkdir()
     for package in ("procession", "cloudpickle"):
-        (library / package).symlink_to(_place(package), target_is_directory=True)
+        # Copies: a source file that is edited while this runs must not be seen by half of it.
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(_place(package), library / package, ignore=ignored)
     (library / PACKAGE).symlink_to(folder / PACKAGE, target_is_directory=True)
     executable = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     executable.parent.mkdir()
