@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, final
 
 from typing_extensions import Buffer as SupportsBuffer
+from typing_extensions import Self
 
 LAYOUT_VERSION: Final[int]
 KILL_POINTS: Final[tuple[str, ...]]
@@ -20,9 +21,7 @@ class Queue:
     attaches to one (takes the descriptors over).  May be subclassed.
     """
 
-    def __init__(
-        self, maxsize: int = 0, *, descriptors: tuple[int, int] | None = None
-    ) -> None: ...
+    def __init__(self, maxsize: int = 0, *, descriptors: tuple[int, int] | None = None) -> None: ...
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None: ...
     def put_nowait(self, obj: Any) -> None: ...
     def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
@@ -85,10 +84,10 @@ class Queue:
 class Channel:
     """One end of a pipe: message channel through shared memory, end of file by pipe(2)."""
 
-    @staticmethod
-    def pair(duplex: bool = True) -> tuple[Channel, Channel]: ...
     @classmethod
-    def attach(cls, descriptors: tuple[int, int, int], end: int) -> Channel:
+    def pair(cls, duplex: bool = True) -> tuple[Self, Self]: ...
+    @classmethod
+    def attach(cls, descriptors: tuple[int, int, int], end: int) -> Self:
         """descriptors = (memory, in, out), -1 for a missing direction; takes them over."""
     def send(self, obj: Any) -> None: ...
     def recv(self) -> Any: ...
@@ -114,6 +113,8 @@ class Channel:
         For a fork's copies of ends that the child was not given: they must not
         keep the other side from seeing the end of file.
         """
+    def memory(self) -> dict[str, int]:
+        """As Queue.memory."""
 
 @final
 class Buffer:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import multiprocessing.connection
 from multiprocessing import reduction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from procession._engine import native
 from procession._engine.ipc import inheritance
@@ -101,7 +101,7 @@ def _attach(kind: type[Connection], handed_over: SharedDescriptors, end: int) ->
     memory, incoming, outgoing = handed_over.take()
     connection = kind.attach((memory, incoming, outgoing), end)
     inheritance.register(connection)
-    return connection  # type: ignore[return-value]  # attach makes the class that it is called on
+    return connection
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  # its name there
@@ -110,7 +110,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  #
     Otherwise the first can only receive and the second only send.  Raises OSError when
     descriptors or memory run out.
     """
-    first, second = cast("tuple[Connection, Connection]", Connection.pair(duplex))
+    first, second = Connection.pair(duplex)
     inheritance.register(first)
     inheritance.register(second)
     return first, second
