@@ -130,6 +130,18 @@ class Summary:
         return 1 if self._bad else 0
 
 
+def run_all(runs: list[ClassRun], jobs: int, summary: Summary) -> None:
+    """Run the classes, some at a time; Ctrl-C ends them all."""
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [pool.submit(run.run) for run in runs]
+        try:
+            for done in as_completed(futures):
+                summary.add(done.result())
+        finally:
+            for run in runs:
+                run.stop()
+
+
 def main() -> int:
     """Run what is asked for."""
     given = arguments()
@@ -151,16 +163,12 @@ def main() -> int:
         missing = {*rewriting.METHODS, "main", "executors"} - suites.keys()
         if missing:
             print(f"skipped, not installed with this Python: {', '.join(sorted(missing))}")
-        with ThreadPoolExecutor(max(1, given.jobs)) as pool:
-            runs = []
-            for test_class in chosen_classes(given, python, folder, suites):
-                log = logs / f"{test_class.suite}-{test_class.name}.log"
-                log.unlink(missing_ok=True)
-                runs.append(
-                    pool.submit(ClassRun(python, folder, log, given.seconds, test_class).run)
-                )
-            for done in as_completed(runs):
-                summary.add(done.result())
+        runs = []
+        for test_class in chosen_classes(given, python, folder, suites):
+            log = logs / f"{test_class.suite}-{test_class.name}.log"
+            log.unlink(missing_ok=True)
+            runs.append(ClassRun(python, folder, log, given.seconds, test_class))
+        run_all(runs, given.jobs, summary)
     return summary.finish(time.monotonic() - began)
 
 

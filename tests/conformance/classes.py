@@ -67,13 +67,21 @@ class ClassRun:
         self._chosen = chosen
         self._notes = log.with_suffix(".notes")
         self._notes.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Kill what runs, and run nothing more; from another thread."""
+        self._stopped = True
+        if self._process is not None:
+            _kill(self._process)
 
     def run(self) -> ClassOutcome:
         """Run all tests of the class, whatever becomes of each."""
         began = time.monotonic()
         result = ClassOutcome(self._chosen)
         left = list(self._chosen.tests)
-        while left:
+        while left and not self._stopped:
             outcomes = self._run_some(left)
             result.outcomes += outcomes
             done = {outcome.test for outcome in outcomes}
@@ -90,7 +98,7 @@ class ClassRun:
         script = Path(__file__).with_name("one_class.py")
         command = [self._python, script, self._chosen.module, self._chosen.name]
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [*map(str, command), str(self._notes), *tests],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
@@ -99,7 +107,7 @@ class ClassRun:
                 start_new_session=True,
                 env=self._environment(),
             )
-            how = self._watch(process)
+            how = self._watch(self._process)
         return self._read(how, tests)
 
     def _environment(self) -> dict[str, str]:
@@ -114,8 +122,7 @@ class ClassRun:
             if time.time() - self._notes.stat().st_mtime > self._patience + 2:
                 break
         hung = process.poll() is None
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         code = process.wait()
         if hung:
             return f"does not end within {self._patience:.0f} s"
@@ -144,6 +151,12 @@ class ClassRun:
             missing = next((test for test in tests if test not in found), LEFT_BEHIND)
             found[missing] = Outcome(missing, "failed", how)
         return list(found.values())
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and those that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _add_those_not_run(found: dict[str, Outcome], tests: list[str]) -> None:
