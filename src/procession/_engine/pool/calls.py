@@ -85,6 +85,17 @@ class Call:
         self.error_callback: Any = None
 
     @property
+    def has_callback(self) -> bool:
+        """Whether somebody is to be called when the call has ended."""
+        return self.callback is not None or self.error_callback is not None
+
+    def end(self) -> None:
+        """The outcome is decided: give back what the call needed."""
+        self.ended = True
+        if self.recipe is not None:
+            self.recipe.close()
+
+    @property
     def recipe_text(self) -> bytes:
         """What every message says of the function."""
         return b"" if self.recipe is None else self.recipe.text
@@ -350,6 +361,12 @@ class StreamCall(Call):
         super().fail(error)
         if self.reader is not None:
             self.reader.stop()
+
+    def read_without_bound(self) -> None:
+        """Read all of the input now: the pool is to end after it."""
+        self.unbounded = True
+        if self.reader is not None:
+            self.reader.resume()
 
     def has_next(self) -> bool:
         """Whether ``take_next`` has something to say."""

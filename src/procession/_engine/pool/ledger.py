@@ -52,10 +52,6 @@ class Ledger:
         self._next = tickets.stop
         return tickets
 
-    def skip(self, messages: int) -> None:
-        """Count messages that are put and have no tasks."""
-        self._next += messages
-
     def retract_unput(self) -> list[Chunk]:
         """Take back what was entered and, as putting failed, is not in the queue."""
         put = self._tasks.messages_put
@@ -85,11 +81,14 @@ class Ledger:
         """
         taken = self._tasks.messages_taken
         first, count = self._tasks.claimed(slot)
-        self._tasks.clear_claim(slot)
         if not count or first >= taken:
             return None
         claims = (self._tasks.claimed(other) for other in living)
         return None if any(held and begin == first for begin, held in claims) else int(first)
+
+    def forget_claim(self, slot: int) -> None:
+        """The slot will be another worker's."""
+        self._tasks.clear_claim(slot)
 
 
 def split_after_death(

@@ -289,7 +289,7 @@ class Pool(standard.Pool):
             ordered=ordered,
             buffersize=buffersize,
             on_error=_checked_policy(on_error),
-            wake=lambda: engine.feed_from_source(call),
+            wake=lambda: engine.feed_from_reader(call),
         )
         self._prepare(call, func, MAP)
         engine.submit(call)
@@ -323,7 +323,7 @@ class Pool(standard.Pool):
         """Run a call to its end in this thread."""
         try:
             self._engine.submit(call)
-            self._engine.wait_until(lambda: call.finished)
+            self._engine.collector.wait_until(lambda: call.finished)
         except BaseException:
             call.abandon()  # nobody can ever have the result
             raise
@@ -416,7 +416,7 @@ class Pool(standard.Pool):
 
     def _repopulate_pool(self) -> None:
         """Replace workers that have ended, now."""
-        self._engine.bury_the_dead()
+        self._engine.collector.try_as_collector(self._engine.healer.bury)
 
     def _help_stuff_finish(self, *_: Any) -> None:
         """Nothing: no thread of ours is stuck in a queue."""

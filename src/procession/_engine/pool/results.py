@@ -43,7 +43,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
         call = self._call
         if not call.finished:
             self._engine.check_process()
-            self._engine.poll()
+            self._engine.collector.try_as_collector(self._engine.collect)
         return bool(call.finished)
 
     def successful(self) -> bool:
@@ -57,7 +57,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
         call = self._call
         if not call.finished:
             self._engine.check_process()
-            self._engine.wait_until(lambda: call.finished, timeout)
+            self._engine.collector.wait_until(lambda: call.finished, timeout)
 
     def get(self, timeout: float | None = None) -> Any:
         """Return what the call returned, or raise what it raised.
@@ -111,7 +111,7 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
         call, engine = self._call, self._engine
         if not call.has_next():
             engine.check_process()
-            if not engine.wait_until(call.has_next, timeout):
+            if not engine.collector.wait_until(call.has_next, timeout):
                 raise TimeoutError(f"no result of {call.name} after {timeout} seconds")
         outcome = engine.take_next(call)
         if outcome is None:

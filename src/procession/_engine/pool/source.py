@@ -5,19 +5,29 @@ results must not read it: a thread of its own does, ahead of the results, as far
 allows.  Lists and other sized input need no thread.
 
 What was read lies in a queue that whoever feeds the pool empties.  The reader wakes them
-when it puts something into the empty queue: whoever waits has emptied it before.
+when it puts something into the empty queue: whoever waits has emptied it before.  A quick
+input is read in bursts, each by one call of C; nobody can be woken in the middle of one, so
+while ``bursting`` is set, who waits looks again now and then.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["SourceReader"]
+
+_END: Final = object()
+_LONGEST_BURST: Final = 256
+_QUICK_SECONDS: Final = 0.001
+"""A burst that takes longer is followed by reading one by one."""
 
 
 class _Bounded(Protocol):
@@ -29,10 +39,12 @@ class SourceReader:
 
     def __init__(self, call: _Bounded, source: Iterator[Any], wake: Callable[[], object]) -> None:
         self._call = call
-        self._source = source
+        self._source = itertools.chain(source, (_END,))
         self._wake = wake
         self._read: deque[Any] = deque()
-        self._count = 0
+        self._taken = 0
+        self._burst = 1
+        self.bursting = False
         self._error: Exception | None = None
         self._ended = False
         self._room = threading.Event()
@@ -63,35 +75,53 @@ class SourceReader:
         return _Items(self)
 
     def take(self) -> Any:
-        """Take the next item.  Raises StopIteration when none is there, at the end its error."""
-        try:
-            return self._read.popleft()
-        except IndexError:
-            pass
-        if self._ended and not self._read and self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        raise StopIteration
+        """Take the next item.  Raises StopIteration when none is there, at the end its error.
+
+        One thread at a time takes.
+        """
+        if not self._read:
+            if self._ended and not self._read and self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            raise StopIteration
+        self._taken += 1  # before the item goes, so that the reader never counts too few
+        item = self._read.popleft()
+        if item is _END:
+            self._ended = True
+            raise StopIteration
+        return item
 
     def _run(self) -> None:
         try:
             while not self._ended:
                 self._room.clear()
-                if self._count >= self._call.bound():
+                room = self._call.bound() - (self._taken + len(self._read))
+                if room < 1:
                     self._room.wait()
-                    continue
-                item = next(self._source)
-                self._count += 1
-                was_empty = not self._read
-                self._read.append(item)
-                if was_empty:
-                    self._wake()
-        except StopIteration:
-            pass
+                else:
+                    self._read_burst(int(min(self._burst, room)))
         except Exception as error:  # it is the last item of the input
             self._error = error
-        self._ended = True
-        self._wake()
+            self._ended = True
+            self._wake()
+
+    def _read_burst(self, count: int) -> None:
+        """Read so many items, each of them there for others as soon as it is read."""
+        if count > 1:
+            self.bursting = True
+            if not self._read:
+                self._wake()  # who waits must know that it has to look again
+        begun = time.monotonic()
+        self._read.extend(itertools.islice(self._source, count))
+        quick = time.monotonic() - begun < _QUICK_SECONDS
+        self._burst = min(2 * self._burst, _LONGEST_BURST) if quick else 1
+        with suppress(IndexError):  # all was taken meanwhile, who took the end says so
+            if self._read[-1] is _END:
+                self._ended = True
+        if len(self._read) <= count:
+            # What lay there before was taken: who took it may have gone to sleep.
+            self._wake()
+        self.bursting = False
 
 
 class _Items:

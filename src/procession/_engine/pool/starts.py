@@ -45,9 +45,10 @@ class Starts:
         """Keep why a start failed: (START_FAILED, slot, failure)."""
         self._failure = message[2]
 
-    def verdict(self, process: Any, place: int, slot: int, crew: Crew) -> BaseException | None:
+    def verdict(self, process: Any, slot: int, crew: Crew) -> BaseException | None:
         """Judge the death of the worker in ``slot``; returns the error that breaks the pool."""
         words = crew.board.words
+        place = words[slot]
         if place != STARTING or any(
             words[other] != STARTING for other in self._replaced if other != slot
         ):

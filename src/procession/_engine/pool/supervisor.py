@@ -40,9 +40,7 @@ class Supervisor(threading.Thread):
         engine = self._engine
         self._ring()
         if threading.current_thread() is not self:
-            with engine.changed:
-                engine.changed.notify_all()
-            engine.wake_collector(self)
+            engine.collector.rouse(self)
 
     def _ring(self) -> None:
         with self._wake_lock:
@@ -55,9 +53,7 @@ class Supervisor(threading.Thread):
         self._ended = True
         if self.is_alive() and threading.current_thread() is not self:
             self._ring()
-            self._engine.wake_collector(self)
-            with self._engine.changed:
-                self._engine.changed.notify_all()
+            self._engine.collector.rouse(self)
             self.join(_JOIN_SECONDS)
 
     def run(self) -> None:
@@ -67,7 +63,7 @@ class Supervisor(threading.Thread):
             while not self._ended:
                 self._run_callbacks()
                 if engine.needs_collector():
-                    engine.wait_until(self._has_other_work)
+                    engine.collector.wait_until(self._has_other_work)
                 else:
                     self._watch()
         finally:
@@ -90,15 +86,15 @@ class Supervisor(threading.Thread):
                 self._receiver.recv_bytes()
             self._woken = False
         died = not complete or any(entry is not self._receiver for entry in ready)
-        if died and not self._ended and not engine.bury_the_dead():
-            engine.wait_for_change(0.05)
+        if died and not self._ended and not engine.collector.try_as_collector(engine.healer.bury):
+            engine.collector.wait_for_change(0.05)
 
     def _run_callbacks(self) -> None:
         engine = self._engine
         while engine.callbacks and not self._ended:
             call = engine.callbacks[0]
             self._run_callback(call)
-            engine.finish_quietly(call)
+            engine.show(call)
             engine.callbacks.popleft()
 
     def _run_callback(self, call: Call) -> None:

@@ -1,0 +1,229 @@
+"""Waiting: one thread at a time takes results in for all, the others sleep.
+
+Whoever waits for something becomes the collector if nobody is: it takes results from the queue
+for every call, and feeds.  The others sleep until something changed or the role is free.  The
+role is held for long; the engine's lock, which guards all state, briefly, and may be taken
+under the role, never the other way round.
+
+How the collector sleeps depends on what is wanted.  For a single result it waits at the queue
+itself, which is quickest; after a while it waits for deaths of workers as well.  For a map,
+of which nobody sees anything before the end, it naps as long as the measured pace allows:
+then no worker has to wake it, and the CPU is theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from procession._engine.ipc import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from procession._engine.pool.engine import Engine
+
+__all__ = ["Collector"]
+
+_DEATH_CHECK_SECONDS: Final = 0.1
+"""While results flow without a pause, or a worker cannot be replaced, look so often."""
+
+_BRIEF_SECONDS: Final = 0.002
+"""Wait so long at the queue alone before waiting for deaths as well."""
+
+_READER_SECONDS: Final = 0.01
+"""While an input is read in bursts, look so often at what was read."""
+
+_LONGEST_NAP_SECONDS: Final = 0.02
+_SHORTEST_NAP_SECONDS: Final = 0.0003
+
+
+class Collector:
+    """The role, and who waits for it.
+
+    ``_followers``: threads asleep or about to sleep in ``changed``.  May be too high for a
+    moment, which costs a notification; never too low when it is read under the lock.
+    """
+
+    def __init__(self, engine: Engine, lock: Any) -> None:
+        self._engine = engine
+        self._role = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition(lock)
+        self._followers = 0
+        self._last_check = 0.0
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether some thread waits for results now, and so feeds as well."""
+        return self._thread is not None
+
+    @contextmanager
+    def role(self) -> Iterator[None]:
+        """Be the collector, after whoever is it now."""
+        self._role.acquire()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def try_as_collector(self, action: Callable[[], object]) -> bool:
+        """Do something as the collector; False when another thread has the role."""
+        if not self._role.acquire(blocking=False):
+            return False
+        try:
+            action()
+        finally:
+            self._leave()
+        return True
+
+    def notify(self) -> None:
+        """Tell all who sleep that something changed.  The engine's lock is held."""
+        if self._followers:
+            self._changed.notify_all()
+        self.wake()
+
+    def wake(self, thread: threading.Thread | None = None) -> None:
+        """Interrupt the wait for results of another thread; of ``thread`` only, if given."""
+        waiting = self._thread
+        if waiting in (None, threading.current_thread()) or thread not in (None, waiting):
+            return
+        with suppress(OSError, ValueError):  # it was closed meanwhile: nobody waits there
+            self._engine.results.put(None)
+
+    def rouse(self, thread: threading.Thread) -> None:
+        """Have a thread look again whether it is ready, as collector or follower."""
+        with self._changed:
+            self._changed.notify_all()
+        self.wake(thread)
+
+    def wait_for_change(self, seconds: float) -> None:
+        """Sleep until something changed, or so long."""
+        with self._changed:
+            self._sleep(seconds)
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Work for all until ``ready()``, at most ``timeout`` seconds; returns whether it is."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        nap = 0.0
+        while not ready():
+            left = _left(deadline)
+            if left is not None and left <= 0:
+                self.try_as_collector(self._engine.collect)
+                return ready()
+            if not self._role.acquire(blocking=False):
+                self._follow(ready, left)
+                continue
+            try:
+                self._thread = threading.current_thread()
+                nap = self._serve(ready, deadline, may_nap=not nap)
+            finally:
+                self._thread = None
+                self._leave()
+            if nap:
+                self._nap(nap if left is None else min(nap, left))
+        return True
+
+    def _follow(self, ready: Callable[[], bool], left: float | None) -> None:
+        """Sleep until something changed, or the role is free."""
+        with self._changed:
+            self._followers += 1
+            try:
+                if self._role.locked() and not ready():
+                    self._changed.wait(left)
+            finally:
+                self._followers -= 1
+
+    def _sleep(self, seconds: float) -> None:
+        self._followers += 1
+        try:
+            self._changed.wait(seconds)
+        finally:
+            self._followers -= 1
+
+    def _leave(self) -> None:
+        """Give the role back, and tell who may want it.
+
+        A follower counts itself before it looks at the role, so either it finds the role
+        free, or it is counted here.
+        """
+        self._role.release()
+        if self._followers:
+            with self._changed:
+                self._changed.notify_all()
+
+    def _serve(self, ready: Callable[[], bool], deadline: float | None, *, may_nap: bool) -> float:
+        """Be the collector until ``ready()`` or the deadline.
+
+        Returns a time to sleep without the role, when nothing needs to be taken in sooner;
+        not before something was taken in unless ``may_nap``.
+        """
+        engine = self._engine
+        while True:
+            if engine.collect():
+                may_nap = True
+                self._look_for_deaths_now_and_then()
+            else:
+                engine.feed_all()
+                nap = self._nap_seconds() if may_nap and not ready() else 0.0
+                if nap:
+                    return nap
+                if not ready():
+                    self._await_news(_left(deadline))
+                may_nap = True
+            left = _left(deadline)
+            if ready() or engine.closed or (left is not None and left <= 0):
+                return 0.0
+
+    def _await_news(self, left: float | None) -> None:
+        """Wait for results, or the death of a worker."""
+        brief = _BRIEF_SECONDS if left is None else max(0.0, min(_BRIEF_SECONDS, left))
+        engine = self._engine
+        if engine.collect(brief):
+            return
+        sentinels = engine.crew.sentinels()
+        if len(sentinels) < engine.crew.size and not engine.stopping:
+            if engine.healer.bury():
+                return
+            left = _at_most(_DEATH_CHECK_SECONDS, left)
+        if engine.reads_in_bursts():
+            left = _at_most(_READER_SECONDS, left)
+        ready = transport.wait([engine.results, *sentinels], left)
+        if any(entry is not engine.results for entry in ready):
+            engine.healer.bury()
+
+    def _look_for_deaths_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._last_check > _DEATH_CHECK_SECONDS:
+            self._last_check = now
+            self._engine.healer.bury()
+
+    def _nap_seconds(self) -> float:
+        """How long nobody needs a result, as far as the pace of the calls tells; 0 to wait."""
+        calls = self._engine.calls
+        if self._followers or not calls:
+            return 0.0
+        nap = _LONGEST_NAP_SECONDS
+        for call in tuple(calls.values()):
+            if call.single:
+                return 0.0
+            nap = min(nap, call.seconds_to_sleep())
+        return nap if nap >= _SHORTEST_NAP_SECONDS else 0.0
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep, but for deaths.  Without the role: who comes meanwhile is served."""
+        engine = self._engine
+        sentinels = engine.crew.sentinels()
+        died = transport.wait(sentinels, seconds) or len(sentinels) < engine.crew.size
+        if died and not engine.closed:
+            self.try_as_collector(engine.healer.bury)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - time.monotonic()
+
+
+def _at_most(seconds: float, left: float | None) -> float:
+    return seconds if left is None else min(seconds, left)

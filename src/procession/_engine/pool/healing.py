@@ -1,0 +1,102 @@
+"""A worker may die at any instruction.
+
+We learn it from its sentinel, never from silence.  The ledger, with the worker's claim and its
+word on the board, says what it held.  We replace the worker first and send its tasks
+again second, so that a task that kills its workers cannot leave the pool smaller.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from procession._engine.errors import Attempt
+from procession._engine.pool.ledger import Ledger, split_after_death
+from procession._engine.pool.starts import Starts
+
+if TYPE_CHECKING:
+    from procession._engine.pool.engine import Engine
+
+__all__ = ["Healer"]
+
+
+class _Loss(NamedTuple):
+    """What a dead worker held, written down before its slot is given to another."""
+
+    ticket: int
+    place: int
+    attempt: Attempt
+
+
+class Healer:
+    """Replaces dead workers, and sends again what they held."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._losses: deque[_Loss] = deque()
+        self.starts = Starts()
+
+    def bury(self) -> bool:
+        """Replace all workers that died; returns whether any was.  The collector calls it."""
+        engine, crew = self._engine, self._engine.crew
+        with engine.lock:
+            if engine.closed or engine.stopping or engine.broken is not None:
+                return False
+            dead = crew.dead_slots()
+            living = [slot for slot in range(crew.size) if slot not in dead]
+            for slot in dead:
+                self._write_down(slot, living)
+        if not dead and not self._losses:
+            return False
+        # After the claims were read: see Ledger.held_by_dead.
+        engine.collect()
+        with engine.lock:
+            error = None
+            for slot in dead:
+                error = self._replace(slot) or error
+            while self._losses:
+                self._restore(self._losses[0])
+                self._losses.popleft()
+            if error is not None:
+                engine.break_down(error)
+        engine.feed_all()
+        return any(crew.processes[slot].exitcode is None for slot in dead)
+
+    def _write_down(self, slot: int, living: list[int]) -> None:
+        ticket = self._ledger.held_by_dead(slot, living)
+        if ticket is not None:
+            crew = self._engine.crew
+            process = crew.processes[slot]
+            attempt = Attempt(process.pid, process.exitcode)
+            self._losses.append(_Loss(ticket, crew.board.words[slot], attempt))
+        self._ledger.forget_claim(slot)
+
+    def _replace(self, slot: int) -> BaseException | None:
+        """Start a worker in a slot; returns the error when the pool cannot go on.  Lock held."""
+        engine, crew = self._engine, self._engine.crew
+        if slot not in crew.vacant:
+            error = self.starts.verdict(crew.processes[slot], slot, crew)
+            if error is not None:
+                return error
+        if not engine.wants_workers():
+            return None
+        try:
+            crew.replace(slot)
+        except OSError as error:
+            # With fewer workers it goes on, and the slot is tried again later.
+            return None if crew.living() else error
+        return None
+
+    def _restore(self, loss: _Loss) -> None:
+        """Send again what was lost; what has had its chances ends.  Lock held."""
+        chunk = self._ledger.chunk(loss.ticket)
+        if chunk is None:  # its results came before the death
+            return
+        call = chunk.call
+        again, ended = split_after_death(chunk, loss.place, loss.attempt)
+        if ended is not None:
+            call.deliver_failure(*ended)
+        call.returned.extend(again)
+        self._ledger.leave(loss.ticket)
+        self._engine.note_returned(call)

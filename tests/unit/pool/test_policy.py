@@ -1,0 +1,87 @@
+"""How sizes follow the measured time per task."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from procession._engine.pool.policy import MESSAGE_SECONDS, Pace, usable_cpus
+
+
+def test_first_messages_carry_one_grain() -> None:
+    """Nothing is known yet."""
+    assert Pace(2, 1, eager=False).size(1000) == 1
+    assert Pace(2, 7, eager=False).size(1000) == 7
+
+
+def test_sizes_grow_step_by_step() -> None:
+    """The first tasks may not be like the others."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, 1e-7)
+
+    assert [pace.size(10**9) for _ in range(3)] == [16, 256, 4096]
+
+
+def test_long_tasks_travel_alone() -> None:
+    """No worker hoards work."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, MESSAGE_SECONDS * 2)
+
+    assert pace.size(1000) == 1
+
+
+def test_slower_than_thought_counts_at_once() -> None:
+    """A message must not carry many tasks that turn out long."""
+    pace = Pace(2, eager=False)
+    pace.learn(100, 1e-4)
+    before = pace.size(10**9)
+    pace.learn(1, 1.0)
+
+    assert pace.size(10**9) == 1 < before
+
+
+def test_messages_shrink_near_the_end() -> None:
+    """So that the workers finish together."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, 1e-7)
+    for _ in range(5):
+        pace.size(10**9)
+
+    assert pace.size(80) == 10
+    assert pace.size(3) == 1
+
+
+def test_messages_carry_whole_grains() -> None:
+    """A given chunk stays together."""
+    pace = Pace(2, 10, eager=False)
+    pace.learn(10, 1e-5)
+    for _ in range(5):
+        assert pace.size(10**6) % 10 == 0
+
+
+def test_fixed_pace_keeps_the_grain() -> None:
+    """Where messages are counted as tasks (maxtasksperchild)."""
+    pace = Pace(2, 5, eager=False, fixed=True)
+    pace.learn(5, 1e-7)
+
+    assert pace.size(10**6) == 5
+
+
+def test_window_keeps_every_worker_busy() -> None:
+    """Several messages for each, whatever the pace."""
+    pace = Pace(3, eager=False)
+    assert pace.window() >= 2 * 3
+    pace.learn(1, 10.0)
+    assert pace.window() >= 2 * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_usable_cpus_follow_the_affinity() -> None:
+    """A process that is bound to one CPU may use one."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
