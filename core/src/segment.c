@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "peer.h"
 
 static pthread_mutex_t process_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -258,6 +259,24 @@ static psn_status check_range(const psn_segment *segment, uint64_t offset, uint6
     return status;
 }
 
+/* Mappings of free blocks are kept for when they are taken again; where address space is short
+ * they are not. With the arena locked nobody can take such a block and use the mapping. */
+static void unmap_free_blocks(psn_segment *segment) {
+    if (psn_arena_lock(segment) != PSN_OK) {
+        return;
+    }
+    for (uint32_t i = 1; i < segment->mapped_end; i++) {
+        uint64_t state = psn_load_acquire64(&psn_segment_block(segment, i)->state);
+        psn_block_phase phase = psn_block_phase_of(state);
+        void *address = psn_load_acquire_pointer(&segment->mapped[i].address);
+        if (address != NULL && phase != PSN_BLOCK_USED && phase != PSN_BLOCK_PREPARING) {
+            psn_store_release_pointer(&segment->mapped[i].address, NULL);
+            psn_os_memory_unmap(address, psn_load_relaxed64(&segment->mapped[i].capacity));
+        }
+    }
+    psn_arena_unlock(segment);
+}
+
 static psn_status map_block(psn_segment *segment, uint32_t index, uint64_t offset) {
     psn_mapped_block *mapped = &segment->mapped[index];
     uint64_t capacity = psn_segment_block(segment, index)->capacity;
@@ -271,6 +290,10 @@ static psn_status map_block(psn_segment *segment, uint32_t index, uint64_t offse
         psn_os_memory_unmap(address, psn_load_relaxed64(&mapped->capacity));
     }
     status = psn_os_memory_map(segment->fd, offset, capacity, &address);
+    if (status == PSN_NO_MEMORY) {
+        unmap_free_blocks(segment);
+        status = psn_os_memory_map(segment->fd, offset, capacity, &address);
+    }
     if (status == PSN_OK) {
         psn_store_release64(&mapped->capacity, capacity);
         psn_store_release64(&mapped->offset, offset);
