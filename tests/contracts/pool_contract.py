@@ -239,10 +239,15 @@ class StandardInterface:
 
     def test_leaving_the_block_terminates(self, context: BaseContext) -> None:
         """As in the standard library, whatever happened inside."""
-        with pytest.raises(KeyError), context.Pool(1) as pool:
-            pool.apply_async(time.sleep, (60,))
-            raise KeyError
+        pool = context.Pool(1)
 
+        def fail_within() -> None:
+            with pool:
+                pool.apply_async(time.sleep, (60,))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail_within()
         assert not any(process.is_alive() for process in pool._pool)
         pool.close()
         pool.join()
@@ -319,9 +324,7 @@ class StandardInterface:
         for thread in threads:
             thread.join()
 
-        assert outcomes == {
-            number: [number + value for value in range(100)] for number in range(6)
-        }
+        assert outcomes == {number: [number + value for value in range(100)] for number in range(6)}
 
 
 class WhateverUsersThrowAtIt:
