@@ -13,31 +13,45 @@ static void limit(int resource, rlim_t value) {
     CHECK(setrlimit(resource, &both) == 0);
 }
 
+static void channel_needs_five(unsigned free_descriptors) {
+    psn_channel *one, *two;
+    unsigned used = count_descriptors();
+    psn_status status = psn_channel_create(true, &one, &two);
+    if (free_descriptors < 5) {
+        CHECK_STATUS(PSN_SYSTEM, status);
+        CHECK_EQUAL(EMFILE, errno);
+    } else {
+        CHECK_STATUS(PSN_OK, status);
+        psn_channel_close(one);
+        psn_channel_close(two);
+    }
+    CHECK_EQUAL(used, count_descriptors());
+}
+
 static void without_descriptors(void *context) {
     psn_queue *queue;
-    psn_channel *one, *two;
+    int fds[64], count = 0;
     (void)context;
     CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
     CHECK_STATUS(PSN_OK, put_number(queue, 1, 0, 100));
-    for (unsigned free = 0; free < 6; free++) {
-        unsigned used = count_descriptors();
-        limit(RLIMIT_NOFILE, used + free);
-        psn_status status = psn_channel_create(true, &one, &two);
-        if (free < 5) {
-            CHECK_STATUS(PSN_SYSTEM, status);
-            CHECK_EQUAL(EMFILE, errno);
-        } else {
-            CHECK_STATUS(PSN_OK, status);
-            psn_channel_close(one);
-            psn_channel_close(two);
-        }
-        limit(RLIMIT_NOFILE, 256);
-        CHECK_EQUAL(used, count_descriptors());
-    }
-    limit(RLIMIT_NOFILE, count_descriptors());
+    limit(RLIMIT_NOFILE, 64);
+    do {
+        CHECK(count < 64);
+        fds[count] = dup(STDERR_FILENO);
+    } while (fds[count++] >= 0);
+    count--;
     CHECK_STATUS(PSN_OK, put_block(queue, 1, 1, 200000));
     CHECK_EQUAL(0, take_number(queue, NULL));
     CHECK_EQUAL(1, take_number(queue, NULL));
+    psn_queue *none;
+    CHECK_STATUS(PSN_SYSTEM, psn_queue_create(0, &none));
+    close(fds[--count]);
+    CHECK_STATUS(PSN_SYSTEM, psn_queue_create(0, &none));
+    CHECK_EQUAL(EMFILE, errno);
+    for (unsigned free_descriptors = 1; free_descriptors < 6; free_descriptors++) {
+        channel_needs_five(free_descriptors); /* one of them is free for counting, too */
+        close(fds[--count]);
+    }
 }
 
 static void fill_up(psn_queue *queue, size_t length, psn_status expected, int expected_errno) {
