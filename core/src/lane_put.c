@@ -76,6 +76,9 @@ static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_posit
         return status;
     }
     psn_ref next = lane->put_spare;
+    if (psn_ref_index(next) == at->chunk) {
+        return psn_fail(PSN_CORRUPT, "block %u would follow itself", at->chunk);
+    }
     void *next_base;
     status = psn_segment_block_address(handle->segment, psn_ref_index(next), &next_base, &capacity);
     if (status == PSN_OK && length + sizeof(psn_record) > capacity) {
