@@ -68,6 +68,11 @@ static bool is_listed(const char *name, const char *const *list) {
     return false;
 }
 
+/* Locks and their kin have a test of their own. */
+static bool is_of_messages(const char *name) {
+    return strncmp(name, "sync.", 5) != 0;
+}
+
 static unsigned kill_at(attempt *now, unsigned times) {
     static const unsigned ranges[] = {60, 8, 1};
     unsigned kills = 0;
@@ -97,7 +102,7 @@ void kill_everywhere(const scenario *scenarios, size_t count, unsigned times,
         now.scenario = &scenarios[which];
         for (size_t i = 0; psn_kill_point_name(i) != NULL; i++) {
             now.point = psn_kill_point_name(i);
-            unsigned here = kill_at(&now, times);
+            unsigned here = is_of_messages(now.point) ? kill_at(&now, times) : 0;
             hits[i] += here;
             kills += here;
         }
@@ -105,7 +110,8 @@ void kill_everywhere(const scenario *scenarios, size_t count, unsigned times,
         total += kills;
     }
     for (size_t i = 0; psn_kill_point_name(i) != NULL; i++) {
-        if (hits[i] == 0 && !is_listed(psn_kill_point_name(i), elsewhere)) {
+        if (hits[i] == 0 && is_of_messages(psn_kill_point_name(i)) &&
+            !is_listed(psn_kill_point_name(i), elsewhere)) {
             FAIL("no scenario comes by the kill point %s", psn_kill_point_name(i));
         }
     }
