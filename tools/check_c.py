@@ -21,10 +21,10 @@ LEVELS = (
     ("status", "atomic", "kill_point"),
     ("os",),
     ("mutex", "event"),
-    ("layout", "inbox"),
-    # Who is attached, what they hold, and where it lies: one subject in four files.
-    ("segment", "hold", "peer", "arena"),
-    ("lane", "reclaim"),
+    ("layout", "inbox", "header"),
+    # Who is attached, what they hold, and where it lies: one subject in five files.
+    ("segment", "hold", "peer", "arena", "cells"),
+    ("lane", "reclaim", "semaphore", "flag", "condition"),
     ("fill",),
     ("bell",),
     ("queue", "channel"),

@@ -195,6 +195,71 @@ psn_status psn_channel_watch(psn_channel *channel);
 /* Stops counting as a holder of the end until it is next used. */
 void psn_channel_weaken(psn_channel *channel);
 
+/* ---- locks and their kin -------------------------------------------------------------- */
+
+/* Some hundreds of locks, semaphores, flags and conditions share one memory, hence one
+ * descriptor: `cells`. Another process attaches to the cells and opens them by number. Every
+ * psn_sync counts as a user of its cells; the last one gives them back. */
+typedef struct psn_cells psn_cells;
+typedef struct psn_sync psn_sync;
+
+typedef enum {
+    PSN_SYNC_SEMAPHORE = 1, /* counts; belongs to nobody */
+    PSN_SYNC_LOCK = 2,      /* held by one process at a time, and released by its death */
+    PSN_SYNC_FLAG = 3,
+    PSN_SYNC_CONDITION = 4
+} psn_sync_kind;
+
+/* value and max: of a semaphore (0 <= value <= max); a lock is free when its value is 1. */
+psn_status psn_sync_create(psn_sync_kind kind, uint64_t value, uint64_t max, psn_sync **sync);
+psn_status psn_sync_open(psn_cells *cells, uint32_t number, psn_sync_kind kind, psn_sync **sync);
+void psn_sync_close(psn_sync *sync);
+psn_cells *psn_sync_cells(const psn_sync *sync);
+uint32_t psn_sync_number(const psn_sync *sync);
+
+/* Takes the descriptor over when it succeeds; the same cells twice are the same object. */
+psn_status psn_cells_attach(int fd, psn_cells **cells);
+void psn_cells_keep(psn_cells *cells);
+void psn_cells_release(psn_cells *cells);
+int psn_cells_descriptor(const psn_cells *cells);
+/* Others will learn of these cells: what is closed here may live on there. */
+void psn_cells_expose(psn_cells *cells);
+/* One pointer for the caller's use, NULL at first. */
+void **psn_cells_tag(psn_cells *cells);
+
+/* Changes with every fork, in the child: what a process noted of itself is the parent's. */
+uint32_t psn_process_epoch(void);
+
+/* Takes one, at once or not at all (PSN_BUSY). Never looks whether a holder is alive. */
+psn_status psn_semaphore_try(psn_sync *semaphore);
+/* Takes one; PSN_TIMEOUT when there was none. *abandoned: a lock's last holder had died with it. */
+psn_status psn_semaphore_wait(psn_sync *semaphore, uint64_t deadline, bool *abandoned);
+/* PSN_FULL when all are there already. */
+psn_status psn_semaphore_give(psn_sync *semaphore);
+uint64_t psn_semaphore_value(const psn_sync *semaphore);
+uint64_t psn_semaphore_max(const psn_sync *semaphore);
+
+bool psn_flag_is_set(const psn_sync *flag);
+void psn_flag_set(psn_sync *flag);
+void psn_flag_clear(psn_sync *flag);
+/* PSN_OK when it is set, or was in the meantime; PSN_TIMEOUT. */
+psn_status psn_flag_wait(psn_sync *flag, uint64_t deadline);
+
+/* A condition's waiter: enter while holding the lock that goes with it, give up the lock, sleep
+ * until PSN_OK or PSN_TIMEOUT, leave (was it notified?), all in one thread. Killed in between, it
+ * is no waiter any more. PSN_FULL: PSN_WAITERS of these cells' conditions wait already. */
+#define PSN_WAITERS 1024
+psn_status psn_condition_enter(psn_sync *condition, uint32_t *waiter);
+psn_status psn_condition_sleep(psn_sync *condition, uint32_t waiter, uint64_t deadline);
+bool psn_condition_leave(psn_sync *condition, uint32_t waiter);
+/* Wakes the `count` that have waited longest; how many it found. */
+uint64_t psn_condition_notify(psn_sync *condition, uint64_t count);
+uint64_t psn_condition_waiters(psn_sync *condition); /* alive and not yet notified */
+/* Numbers that go with a condition, for those who hold its lock. */
+#define PSN_CONDITION_NOTES 4
+uint64_t psn_condition_note(const psn_sync *condition, unsigned which);
+void psn_condition_set_note(psn_sync *condition, unsigned which, uint64_t value);
+
 /* ---- for tests ------------------------------------------------------------------------ */
 
 /* The process kills itself with SIGKILL when it passes the point for the countdown-th time. */

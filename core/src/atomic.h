@@ -79,6 +79,10 @@ static inline bool psn_cas_acq_rel64(psn_atomic64 *a, uint64_t *expected, uint64
     return atomic_compare_exchange_strong_explicit(&a->value, expected, v, memory_order_acq_rel,
                                                    memory_order_acquire);
 }
+static inline bool psn_cas_acq_rel32(psn_atomic32 *a, uint32_t *expected, uint32_t v) {
+    return atomic_compare_exchange_strong_explicit(&a->value, expected, v, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
 static inline bool psn_cas_seq64(psn_atomic64 *a, uint64_t *expected, uint64_t v) {
     return atomic_compare_exchange_strong_explicit(&a->value, expected, v, memory_order_seq_cst,
                                                    memory_order_seq_cst);

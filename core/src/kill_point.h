@@ -42,7 +42,17 @@
     X(BELL_LOCKED, "bell.locked")                                                                \
     X(BELL_RUNG, "bell.rung")                                                                    \
     X(BELL_CLEARED, "bell.cleared")                                                              \
-    X(DONE_COUNTED, "done.counted")
+    X(DONE_COUNTED, "done.counted")                                                              \
+    X(SYNC_TAKEN, "sync.taken")                                                                  \
+    X(SYNC_TAKEN_OVER, "sync.taken_over")                                                        \
+    X(SYNC_GIVEN, "sync.given")                                                                  \
+    X(SYNC_WOKE, "sync.woke")                                                                    \
+    X(SYNC_FLAG_SET, "sync.flag_set")                                                            \
+    X(SYNC_WAITERS_GROWN, "sync.waiters_grown")                                                  \
+    X(SYNC_WAITER_CLAIMED, "sync.waiter_claimed")                                                \
+    X(SYNC_WAITER_ENTERED, "sync.waiter_entered")                                                \
+    X(SYNC_WAITER_NOTIFIED, "sync.waiter_notified")                                              \
+    X(SYNC_WAITER_LEAVING, "sync.waiter_leaving")
 
 typedef enum {
     PSN_KILL_NOWHERE = 0,

@@ -31,7 +31,11 @@
 #define PSN_LANES 2U
 #define PSN_SIZE_CLASSES 128U
 
-typedef enum { PSN_SEGMENT_QUEUE = 1, PSN_SEGMENT_CHANNEL = 2 } psn_segment_kind;
+typedef enum {
+    PSN_SEGMENT_QUEUE = 1,
+    PSN_SEGMENT_CHANNEL = 2,
+    PSN_SEGMENT_CELLS = 3 /* of locks and their kin; laid out in cells.h */
+} psn_segment_kind;
 
 /* Never changes after the segment is made. */
 typedef struct {

@@ -38,6 +38,10 @@ static psn_status outcome(psn_mutex *mutex, int error, bool *abandoned) {
     return psn_fail(PSN_CORRUPT, "a lock in shared memory reports error %d", error);
 }
 
+psn_status psn_mutex_try_lock_once(psn_mutex *mutex, bool *abandoned) {
+    return outcome(mutex, pthread_mutex_trylock(&mutex->mutex), abandoned);
+}
+
 psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned) {
     /* Critical sections take some hundred nanoseconds: a holder that runs is soon done. */
     int error = pthread_mutex_trylock(&mutex->mutex);

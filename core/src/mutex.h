@@ -22,6 +22,8 @@ psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned);
 psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned);
 #define PSN_SHORT_WAIT (UINT64_C(100) * 1000 * 1000)
 psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned); /* PSN_BUSY */
+/* As psn_mutex_try_lock, for locks that are held for long: looks once. */
+psn_status psn_mutex_try_lock_once(psn_mutex *mutex, bool *abandoned);
 void psn_mutex_unlock(psn_mutex *mutex);
 
 #endif

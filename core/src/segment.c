@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cells.h"
+#include "header.h"
 #include "arena.h"
 #include "peer.h"
 
@@ -31,6 +33,7 @@ static void before_fork(void) {
     for (psn_segment *segment = segments; segment != NULL; segment = segment->next) {
         psn_peer_before_fork(segment);
     }
+    psn_cells_before_fork();
 }
 
 static void after_fork_in_parent(void) {
@@ -41,6 +44,7 @@ static void after_fork_in_child(void) {
     for (psn_segment *segment = segments; segment != NULL; segment = segment->next) {
         psn_peer_after_fork(segment);
     }
+    psn_cells_after_fork();
     psn_process_unlock();
 }
 
@@ -51,16 +55,6 @@ static void register_at_fork(void) {
 }
 
 /* ---- making and attaching ---- */
-
-/* FNV-1a over the header's fixed fields: tells damage, not malice. */
-static uint64_t checksum(const psn_header *header) {
-    const unsigned char *byte = (const unsigned char *)header;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < offsetof(psn_header, checksum); i++) {
-        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
 
 static psn_status map_segment(int fd, psn_segment **segment) {
     psn_segment *made = calloc(1, sizeof *made);
@@ -87,8 +81,12 @@ static psn_status map_segment(int fd, psn_segment **segment) {
     return PSN_OK;
 }
 
-static void enlist(psn_segment *segment) {
+void psn_process_watch_forks(void) {
     pthread_once(&fork_once, register_at_fork);
+}
+
+static void enlist(psn_segment *segment) {
+    psn_process_watch_forks();
     psn_process_lock();
     segment->next = segments;
     if (segments != NULL) {
@@ -100,16 +98,10 @@ static void enlist(psn_segment *segment) {
 
 static psn_status fill_header(psn_segment *segment, psn_segment_kind kind, uint32_t lanes) {
     psn_header *header = psn_segment_header(segment);
-    header->layout_version = PSN_LAYOUT_VERSION;
-    header->kind = (uint32_t)kind;
-    header->control_size = PSN_CONTROL_SIZE;
-    header->page_size = (uint32_t)psn_os_page_size();
-    header->mutex_size = (uint32_t)sizeof(psn_mutex);
     header->block_limit = PSN_BLOCKS;
     header->peer_limit = PSN_PEERS;
     header->lane_count = lanes;
-    header->magic = PSN_MAGIC;
-    header->checksum = checksum(header);
+    psn_header_seal(header, kind, PSN_CONTROL_SIZE);
 
     psn_arena *arena = psn_segment_arena(segment);
     psn_store_relaxed64(&arena->file_end, PSN_CONTROL_SIZE);
@@ -145,41 +137,19 @@ psn_status psn_segment_create(psn_segment_kind kind, uint32_t lanes, psn_segment
 }
 
 static psn_status check_header(const psn_header *header, psn_segment_kind kind, uint64_t size) {
-    if (header->magic != PSN_MAGIC) {
-        return psn_fail(PSN_FOREIGN, "magic number is %#llx, not %#llx",
-                        (unsigned long long)header->magic, (unsigned long long)PSN_MAGIC);
+    psn_status status = psn_header_check(header, kind, PSN_CONTROL_SIZE, size);
+    if (status == PSN_OK && (header->block_limit != PSN_BLOCKS || header->peer_limit != PSN_PEERS ||
+                             header->lane_count == 0 || header->lane_count > PSN_LANES)) {
+        status = psn_fail(PSN_FOREIGN, "it was made by a program built for another system");
     }
-    if (header->layout_version != PSN_LAYOUT_VERSION) {
-        return psn_fail(PSN_FOREIGN, "memory layout is version %u, this program has version %u",
-                        header->layout_version, PSN_LAYOUT_VERSION);
-    }
-    if (header->checksum != checksum(header)) {
-        return psn_fail(PSN_CORRUPT, "the header's checksum does not match its contents");
-    }
-    if (header->kind != (uint32_t)kind) {
-        return psn_fail(PSN_FOREIGN, "it is of kind %u, not %u", header->kind, (unsigned)kind);
-    }
-    if (header->control_size != PSN_CONTROL_SIZE || header->block_limit != PSN_BLOCKS ||
-        header->peer_limit != PSN_PEERS || header->mutex_size != sizeof(psn_mutex) ||
-        header->page_size != psn_os_page_size() || header->lane_count == 0 || header->lane_count > PSN_LANES) {
-        return psn_fail(PSN_FOREIGN, "it was made by a program built for another system");
-    }
-    if (size < header->control_size) {
-        return psn_fail(PSN_CORRUPT, "it has %llu bytes, its header speaks of %llu",
-                        (unsigned long long)size, (unsigned long long)header->control_size);
-    }
-    return PSN_OK;
+    return status;
 }
 
 psn_status psn_segment_attach(int fd, psn_segment_kind kind, psn_segment **segment) {
     uint64_t size;
-    psn_status status = psn_os_memory_verify(fd, &size);
+    psn_status status = psn_header_verify(fd, PSN_CONTROL_SIZE, &size);
     if (status != PSN_OK) {
         return status;
-    }
-    if (size < PSN_CONTROL_SIZE) { /* before any look inside: beyond the end is a SIGBUS */
-        return psn_fail(PSN_FOREIGN, "it has %llu bytes, a segment has at least %u",
-                        (unsigned long long)size, PSN_CONTROL_SIZE);
     }
     status = map_segment(fd, segment);
     if (status != PSN_OK) {

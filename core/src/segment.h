@@ -28,6 +28,9 @@ struct psn_segment {
 /* Guards what this process alone has; taken around a fork, so that a child never finds it held. */
 void psn_process_lock(void);
 void psn_process_unlock(void);
+/* From now on the process lock is taken around forks, and a child is made ready by all that
+ * keeps something of this process alone. */
+void psn_process_watch_forks(void);
 
 psn_status psn_segment_create(psn_segment_kind kind, uint32_t lanes, psn_segment **segment);
 /* Takes the descriptor over when it succeeds. */
