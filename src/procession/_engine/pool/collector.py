@@ -81,9 +81,13 @@ class Collector:
 
     def notify(self) -> None:
         """Tell all who sleep that something changed.  The engine's lock is held."""
+        self.notify_followers()
+        self.wake()
+
+    def notify_followers(self) -> None:
+        """Tell those who sleep while another thread collects.  The engine's lock is held."""
         if self._followers:
             self._changed.notify_all()
-        self.wake()
 
     def wake(self, thread: threading.Thread | None = None) -> None:
         """Interrupt the wait for results of another thread; of ``thread`` only, if given."""

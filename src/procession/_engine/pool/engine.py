@@ -227,6 +227,7 @@ class Engine:
                     for message in self._inbox[0]:
                         self._take_in(message)
                     self._inbox.popleft()
+                self.collector.notify_followers()
                 if self._interrupted:
                     self._interrupted = False
                     for call in list(self.calls.values()):

@@ -23,6 +23,7 @@ __all__ = ["Starts"]
 
 _LIMIT: Final = 30
 _WEIGHT: Final = 10
+_WEIGHT_OF_SIGNAL: Final = 3
 _WEIGHT_OF_KILL: Final = 1
 _KILLS: Final = frozenset({-signal.SIGTERM, -getattr(signal, "SIGKILL", 9)})
 
@@ -57,7 +58,7 @@ class Starts:
             return None
         self._replaced.add(slot)
         self._attempts.append(Attempt(process.pid, process.exitcode))
-        self._weight += _WEIGHT_OF_KILL if process.exitcode in _KILLS else _WEIGHT
+        self._weight += _weight(process.exitcode)
         return self._error(process) if self._weight >= _LIMIT else None
 
     def _forget(self) -> None:
@@ -73,3 +74,9 @@ class Starts:
         )
         error.__cause__ = getattr(process, "exception", None)
         return error
+
+
+def _weight(exitcode: int) -> int:
+    if exitcode in _KILLS:
+        return _WEIGHT_OF_KILL
+    return _WEIGHT_OF_SIGNAL if exitcode < 0 else _WEIGHT
