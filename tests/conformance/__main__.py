@@ -21,13 +21,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.conformance import expectations, rewriting
 from tests.conformance.classes import ClassOutcome, ClassRun, TestClass
+
+RELEVANT = {
+    # Threads and futures have nothing to do with us.
+    "executors": ("ProcessPool*",),
+    "users": ("BaseTest", "ConfigDictTest", "LogRecordTest", "Queue*Test", "TestFcntl", "TestFork"),
+}
+"""The classes of a suite that test what we replace; all, where nothing is said."""
 
 SHORT_SUITES = ("fork", "spawn")
 SHORT_CLASSES = (
@@ -44,7 +51,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make conformance", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--suite", action="append", help="fork, spawn, forkserver, main, executors")
+    parser.add_argument(
+        "--suite", action="append", help="fork, spawn, forkserver, main, executors, users"
+    )
     parser.add_argument("--class", action="append", dest="classes", help="pattern of class names")
     parser.add_argument("--test", default="*", help="pattern of test names")
     parser.add_argument("--short", action="store_true", help="the heart of it, in a few minutes")
@@ -75,9 +84,7 @@ def chosen_classes(
             if "skipped" in answer:
                 print(f"{suite}: {module} is skipped: {answer['skipped']}")
             for name, tests in answer.get("tests", {}).items():
-                if suite == "executors" and not name.startswith("ProcessPool"):
-                    continue  # threads and futures have nothing to do with us
-                if given.classes and not any(fnmatchcase(name, each) for each in given.classes):
+                if not _matches(name, RELEVANT.get(suite)) or not _matches(name, given.classes):
                     continue
                 wanted = tuple(
                     test
@@ -87,6 +94,10 @@ def chosen_classes(
                 )
                 if wanted:
                     yield TestClass(suite, module, name, wanted)
+
+
+def _matches(name: str, patterns: Iterable[str] | None) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 class Summary:
@@ -160,7 +171,7 @@ def main() -> int:
         folder = Path(name).resolve()
         python = rewriting.make_interpreter(folder)
         suites = rewriting.write_suites(source, folder, given.against)
-        missing = {*rewriting.METHODS, "main", "executors"} - suites.keys()
+        missing = {*rewriting.METHODS, "main", "executors", "users"} - suites.keys()
         if missing:
             print(f"skipped, not installed with this Python: {', '.join(sorted(missing))}")
         runs = []

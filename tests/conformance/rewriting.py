@@ -27,6 +27,8 @@ SHARED = "_test_multiprocessing"
 METHODS = ("fork", "spawn", "forkserver")
 MAIN_HANDLING = "test_multiprocessing_main_handling"
 EXECUTORS = "test_concurrent_futures"
+USERS = ("test_asyncio/test_unix_events", "test_fcntl", "test_genericalias", "test_logging")
+"""Tests of other modules that use multiprocessing."""
 
 _THE_PACKAGE = re.compile(r"\bmultiprocessing\b(?! pool'| is used)")
 _SIBLING = rf"({SHARED}|test_multiprocessing_\w+|{EXECUTORS}|mp_\w+)\b"
@@ -63,8 +65,8 @@ def standard_tests() -> Path | None:
 def write_suites(source: Path, folder: Path, package: str) -> dict[str, list[str]]:
     """Write the copies of the tests in ``source`` below ``folder``.
 
-    Returns the modules of each suite: "fork", "spawn", "forkserver", "main" and "executors",
-    those that the interpreter has.
+    Returns the modules of each suite: "fork", "spawn", "forkserver", "main", "executors" and
+    "users", those that the interpreter has.
     """
     home = folder / PACKAGE
     home.mkdir()
@@ -80,10 +82,9 @@ def write_suites(source: Path, folder: Path, package: str) -> dict[str, list[str
     if (source / f"{MAIN_HANDLING}.py").exists():
         _copy(source / f"{MAIN_HANDLING}.py", home, package)
         suites["main"] = [f"{PACKAGE}.{MAIN_HANDLING}"]
-    executors = list(_copy_executors(source, home, package))
-    if executors:
-        suites["executors"] = executors
-    return suites
+    suites["executors"] = list(_copy_executors(source, home, package))
+    suites["users"] = list(_copy_users(source, home, package))
+    return {suite: modules for suite, modules in suites.items() if modules}
 
 
 def _copy_executors(source: Path, home: Path, package: str) -> Iterator[str]:
@@ -97,6 +98,14 @@ def _copy_executors(source: Path, home: Path, package: str) -> Iterator[str]:
             _copy(path, home / EXECUTORS, package)
             if path.stem.startswith("test_"):
                 yield f"{PACKAGE}.{EXECUTORS}.{path.stem}"
+
+
+def _copy_users(source: Path, home: Path, package: str) -> Iterator[str]:
+    """Copy the tests of other modules, those that there are; yield the modules."""
+    for user in USERS:
+        if (source / f"{user}.py").exists():
+            _copy(source / f"{user}.py", home, package)
+            yield f"{PACKAGE}.{Path(user).name}"
 
 
 def _copy(path: Path, folder: Path, package: str) -> None:
