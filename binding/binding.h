@@ -17,6 +17,7 @@ typedef struct {
     PyObject *full, *empty; /* queue.Full, queue.Empty */
     PyObject *buffer_too_short;
     PyTypeObject *queue_type, *channel_type, *buffer_type;
+    PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
 extern psn_state psn_module_state;
@@ -98,5 +99,13 @@ void *psn_buffer_address(PyObject *buffer);
 
 extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
+
+/* ---- cells_object.c, semaphore_object.c, flag_object.c, condition_object.c ---- */
+
+extern PyType_Spec psn_cells_spec;
+extern PyType_Spec psn_semaphore_spec;
+extern PyType_Spec psn_flag_spec;
+extern PyType_Spec psn_parking_lot_spec;
+int psn_semaphore_add_constants(PyTypeObject *type);
 
 #endif

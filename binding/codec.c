@@ -56,6 +56,12 @@ psn_codec_set_fallback(psn_codec *codec, PyObject *fallback)
     Py_XDECREF(stale);
 }
 
+void
+psn_codec_set_main_by_value(psn_codec *codec, int by_value)
+{
+    atomic_store(&codec->main_by_value, by_value);
+}
+
 PyObject *
 psn_codec_fallback(psn_codec *codec)
 {

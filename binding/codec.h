@@ -48,6 +48,8 @@ typedef struct {
     Py_ssize_t stock_size;     /* number of its members then */
     PyObject *stock_loads;     /* _pickle.loads */
     PyObject *fallback;        /* callable or NULL; read and written under fallback_lock */
+    /* Whether other processes may lack our __main__: then a pickle that names it is not sent. */
+    _Atomic(int) main_by_value;
 #ifdef Py_GIL_DISABLED
     PyMutex fallback_lock;
 #endif
@@ -83,6 +85,10 @@ void psn_codec_clear(psn_codec *codec);
  * a pickle.  None or NULL: nobody. */
 void psn_codec_set_fallback(psn_codec *codec, PyObject *fallback);
 
+/* Sets whether a pickle that names the module __main__ is refused and the fallback asked in its
+ * place.  Costs a search through each pickle, and nothing where tags do. */
+void psn_codec_set_main_by_value(psn_codec *codec, int by_value);
+
 /* Encodes obj.  0, or -1 with the exception of the pickling and nothing to clear.  May run
  * arbitrary Python code, so never call it with a lock held. */
 int psn_encode(psn_codec *codec, PyObject *obj, psn_encoded *out);
@@ -100,15 +106,18 @@ psn_codec *psn_module_codec(PyObject *module);
 PyObject *psn_py_encode(PyObject *module, PyObject *obj);
 PyObject *psn_py_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *psn_py_set_fallback(PyObject *module, PyObject *fallback);
+PyObject *psn_py_set_main_by_value(PyObject *module, PyObject *by_value);
 
 extern const char psn_py_encode_doc[];
 extern const char psn_py_decode_doc[];
 extern const char psn_py_set_fallback_doc[];
+extern const char psn_py_set_main_by_value_doc[];
 
 /* For the module's table of methods. */
 #define PSN_CODEC_METHODS                                                                         \
     {"_encode", psn_py_encode, METH_O, psn_py_encode_doc},                                        \
     {"_decode", (PyCFunction)(void (*)(void))psn_py_decode, METH_FASTCALL, psn_py_decode_doc},    \
-    {"_set_fallback", psn_py_set_fallback, METH_O, psn_py_set_fallback_doc}
+    {"_set_fallback", psn_py_set_fallback, METH_O, psn_py_set_fallback_doc},                      \
+    {"_set_main_by_value", psn_py_set_main_by_value, METH_O, psn_py_set_main_by_value_doc}
 
 #endif

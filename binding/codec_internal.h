@@ -72,6 +72,13 @@ PyObject *psn_damaged(const char *what, Py_ssize_t position);
 /* A new reference to the fallback, or NULL without an exception. */
 PyObject *psn_codec_fallback(psn_codec *codec);
 
+/* Whether a pickle of protocol 5 may name the module __main__: its functions and classes by
+ * reference do, with this opcode and text.  A lone str of that text does too, and is taken for one. */
+int psn_names_main(const char *data, Py_ssize_t size);
+
+/* Replaces an encoded object, whose pickle names __main__, by what the fallback makes of it. */
+int psn_encode_main_by_value(psn_codec *codec, PyObject *obj, psn_encoded *out);
+
 /* Called with the exception of a failed pickling: asks the fallback, or adds a note.  0 or -1. */
 int psn_encode_by_fallback(psn_codec *codec, PyObject *obj, psn_encoded *out);
 

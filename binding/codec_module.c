@@ -19,6 +19,11 @@ const char psn_py_set_fallback_doc[] = PyDoc_STR(
     "fallback(obj, buffer_callback) returns a pickle (bytes), or raises; then the caller gets the\n"
     "first exception.");
 
+const char psn_py_set_main_by_value_doc[] = PyDoc_STR(
+    "_set_main_by_value(by_value, /) -> None\n--\n\n"
+    "Set whether an object whose pickle names the module __main__ goes to the fallback.\n\n"
+    "For when other processes may not have this __main__.");
+
 static PyObject *
 copy_buffers(const psn_encoded *encoded)
 {
@@ -91,5 +96,15 @@ psn_py_set_fallback(PyObject *module, PyObject *fallback)
         return NULL;
     }
     psn_codec_set_fallback(psn_module_codec(module), fallback);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+psn_py_set_main_by_value(PyObject *module, PyObject *by_value)
+{
+    int truth = PyObject_IsTrue(by_value);
+    if (truth < 0)
+        return NULL;
+    psn_codec_set_main_by_value(psn_module_codec(module), truth);
     Py_RETURN_NONE;
 }

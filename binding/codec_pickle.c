@@ -148,6 +148,14 @@ encode_by_pickler(psn_codec *codec, PyObject *obj, psn_encoded *out)
     return 0;
 }
 
+/* What goes by value where the other processes lack our __main__. */
+static int
+needs_main(psn_codec *codec, const psn_encoded *out)
+{
+    return atomic_load(&codec->main_by_value)
+           && psn_names_main(out->data, out->size);
+}
+
 /* A finalizer may still send something when the module has been cleared at the interpreter's end. */
 static int
 require_ready(psn_codec *codec)
@@ -166,7 +174,9 @@ psn_pickle_encode(psn_codec *codec, PyObject *obj, psn_encoded *out)
         return -1;
     int status = is_stock(codec) ? encode_by_pickler(codec, obj, out)
                                  : encode_by_class(codec, obj, out);
-    return status == 0 ? 0 : psn_encode_by_fallback(codec, obj, out);
+    if (status < 0)
+        return psn_encode_by_fallback(codec, obj, out);
+    return needs_main(codec, out) ? psn_encode_main_by_value(codec, obj, out) : 0;
 }
 
 static PyObject *

@@ -78,6 +78,41 @@ add_note(PyObject *exception, PyObject *obj)
 }
 
 int
+psn_names_main(const char *data, Py_ssize_t size)
+{
+    static const char name[] = "\x8c\x08__main__"; /* SHORT_BINUNICODE, its length */
+    const Py_ssize_t length = sizeof name - 1;
+
+    while (size >= length) {
+        const char *found = memchr(data, name[0], (size_t)(size - length + 1));
+        if (found == NULL)
+            return 0;
+        if (memcmp(found, name, (size_t)length) == 0)
+            return 1;
+        size -= found + 1 - data;
+        data = found + 1;
+    }
+    return 0;
+}
+
+int
+psn_encode_main_by_value(psn_codec *codec, PyObject *obj, psn_encoded *out)
+{
+    PyObject *fallback = psn_codec_fallback(codec);
+    if (fallback == NULL)
+        return 0;
+    psn_encoded_clear(out);
+    int status = ask(codec, fallback, obj, out);
+    Py_DECREF(fallback);
+    if (status < 0) {
+        PyObject *exception = take_exception();
+        add_note(exception, obj);
+        give_back_exception(exception);
+    }
+    return status;
+}
+
+int
 psn_encode_by_fallback(psn_codec *codec, PyObject *obj, psn_encoded *out)
 {
     PyObject *refusal = take_exception();

@@ -96,6 +96,11 @@ module_exec(PyObject *module)
         import_name("multiprocessing.context", "BufferTooShort", &state->buffer_too_short) < 0 ||
         add_type(module, &psn_buffer_spec, &state->buffer_type) < 0 ||
         add_type(module, &psn_channel_spec, &state->channel_type) < 0 ||
+        add_type(module, &psn_cells_spec, &state->cells_type) < 0 ||
+        add_type(module, &psn_semaphore_spec, &state->semaphore_type) < 0 ||
+        psn_semaphore_add_constants(state->semaphore_type) < 0 ||
+        add_type(module, &psn_flag_spec, &state->flag_type) < 0 ||
+        add_type(module, &psn_parking_lot_spec, &state->parking_lot_type) < 0 ||
         add_type(module, &psn_queue_spec, &state->queue_type) < 0)
         return -1;
     return add_constants(module);
