@@ -40,27 +40,26 @@ static void changed(psn_status expected, size_t at, uint32_t value, const char *
     close(fd);
 }
 
-int main(void) {
-    begin(30);
-    psn_channel *channel, *other;
+static void intact_segment_is_taken(void) {
     psn_queue *again;
-    CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
-    psn_queue_descriptors(queue, &memory_fd, &doorbell);
-
-    /* what is right is taken */
     int fds[2] = {dup(memory_fd), dup(doorbell)};
     CHECK_STATUS(PSN_OK, psn_queue_attach(fds[0], fds[1], &again));
     CHECK_STATUS(PSN_OK, put_number(again, 1, 5, 100));
     psn_queue_detach(again);
     CHECK(fcntl(fds[0], F_GETFD) < 0 && fcntl(fds[1], F_GETFD) < 0);
     CHECK_EQUAL(5, take_number(queue, NULL));
+}
 
+static void changed_header_is_refused(void) {
     changed(PSN_FOREIGN, offsetof(psn_header, magic), 1, "magic");
     changed(PSN_FOREIGN, offsetof(psn_header, layout_version), PSN_LAYOUT_VERSION + 1, "version");
     changed(PSN_CORRUPT, offsetof(psn_header, kind), 77, "checksum");
     changed(PSN_CORRUPT, offsetof(psn_header, control_size), 4096, "checksum");
     changed(PSN_CORRUPT, offsetof(psn_header, checksum), 0, "checksum");
+}
 
+static void other_kind_is_refused(void) {
+    psn_channel *channel, *other;
     CHECK_STATUS(PSN_OK, psn_channel_create(true, &channel, &other));
     int channel_fd, in_fd, out_fd;
     CHECK_STATUS(PSN_OK, psn_channel_descriptors(channel, &channel_fd, &in_fd, &out_fd));
@@ -73,7 +72,10 @@ int main(void) {
     CHECK_EQUAL(EBADF, errno);
     psn_channel_close(channel);
     psn_channel_close(other);
+}
 
+static void other_descriptors_are_refused(void) {
+    psn_queue *again;
     int fd = copy_of_segment(true, 4096);
     refused(PSN_FOREIGN, fd, "bytes");
     close(fd);
@@ -100,7 +102,16 @@ int main(void) {
     refused(PSN_SYSTEM, 9999, NULL);
     CHECK_EQUAL(EBADF, errno);
     CHECK_STATUS(PSN_SYSTEM, psn_queue_attach(memory_fd, 9999, &again));
+}
 
+int main(void) {
+    begin(30);
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
+    psn_queue_descriptors(queue, &memory_fd, &doorbell);
+    intact_segment_is_taken();
+    changed_header_is_refused();
+    other_kind_is_refused();
+    other_descriptors_are_refused();
     CHECK_STATUS(PSN_OK, put_number(queue, 1, 6, 100));
     CHECK_EQUAL(6, take_number(queue, NULL));
     psn_queue_detach(queue);
