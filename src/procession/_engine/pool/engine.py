@@ -101,11 +101,22 @@ class Engine:
             if call.failed is not None:
                 self._end(call)
                 return
-            self._feeding[call.number] = call
-        if isinstance(call, StreamCall) and call.reader is not None:
+            if not call.is_single_task:
+                self._feeding[call.number] = call
+        if call.is_single_task:
+            self._issue_single(call)
+        elif isinstance(call, StreamCall) and call.reader is not None:
             call.reader.start()
         else:
             self.feed(call)
+
+    def _issue_single(self, call: Call) -> None:
+        chunk = call.next_chunk(0)
+        if chunk is not None:
+            self._issue((chunk,))
+        if not call.open:  # its argument was refused, or its result is there
+            with self.lock:
+                self._end_if_done(call)
 
     def take_next(self, call: StreamCall) -> tuple[bool, Any] | None:
         """Take the next result of an iterator, and make use of the room for more input."""
@@ -189,6 +200,7 @@ class Engine:
             except BaseException:
                 for chunk in self._ledger.retract_unput():
                     chunk.call.returned.append(chunk)
+                    self.note_returned(chunk.call)
                 raise
 
     def _deliver_refused(self, chunk: Chunk, error: Exception) -> None:

@@ -13,10 +13,17 @@ import warnings
 from multiprocessing import util
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
+from procession._engine.pool.arguments import (
+    checked_callable,
+    checked_policy,
+    checked_processes,
+    checked_retries,
+    checked_share,
+)
 from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall, shown
-from procession._engine.pool.crew import MOST_WORKERS, Plan
+from procession._engine.pool.crew import Plan
 from procession._engine.pool.engine import RUN, TERMINATE, Engine
-from procession._engine.pool.policy import Pace, usable_cpus
+from procession._engine.pool.policy import Pace
 from procession._engine.pool.recipe import APPLY, MAP, STARMAP
 from procession._engine.pool.results import (
     ApplyResult,
@@ -72,11 +79,11 @@ class Pool(standard.Pool):
         self._pool: list[Any] = []
         self._state = INIT
         self._ctx = context or type(self).default_context()
-        self._processes = _checked_processes(processes)
-        self._initializer = _checked_callable(initializer)
+        self._processes = checked_processes(processes)
+        self._initializer = checked_callable(initializer)
         self._initargs = initargs
-        self._maxtasksperchild = _checked_share(maxtasksperchild)
-        self._retries = _checked_retries(retries)
+        self._maxtasksperchild = checked_share(maxtasksperchild)
+        self._retries = checked_retries(retries)
         plan = Plan(self.Process, self._ctx, initializer, tuple(initargs), maxtasksperchild)
         self._engine = Engine(plan, self._processes)
         self._pool = self._engine.crew.processes
@@ -260,7 +267,7 @@ class Pool(standard.Pool):
             pace,
             self._tries(retries),
             items,
-            _checked_policy(on_error),
+            checked_policy(on_error),
         )
         self._prepare(call, func, kind)
         return call
@@ -288,7 +295,7 @@ class Pool(standard.Pool):
             iterable,
             ordered=ordered,
             buffersize=buffersize,
-            on_error=_checked_policy(on_error),
+            on_error=checked_policy(on_error),
             wake=lambda: engine.feed_from_reader(call),
         )
         self._prepare(call, func, MAP)
@@ -312,7 +319,7 @@ class Pool(standard.Pool):
         return self._pace(max(1, chunksize), eager=False)
 
     def _tries(self, retries: int | None) -> int:
-        return self._retries if retries is None else _checked_retries(retries)
+        return self._retries if retries is None else checked_retries(retries)
 
     def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:
         call.callback, call.error_callback = callback, error_callback
@@ -424,41 +431,3 @@ class Pool(standard.Pool):
 
 def _name(func: Any) -> str:
     return str(getattr(func, "__qualname__", None) or shown(func))
-
-
-def _checked_processes(processes: int | None) -> int:
-    if processes is None:
-        return min(usable_cpus(), MOST_WORKERS)
-    if processes < 1:
-        raise ValueError("Number of processes must be at least 1")
-    if processes > MOST_WORKERS:
-        raise ValueError(
-            f"a Pool has at most {MOST_WORKERS} workers, not {processes}: use several pools"
-        )
-    return processes
-
-
-def _checked_callable(initializer: Any) -> Any:
-    if initializer is not None and not callable(initializer):
-        raise TypeError("initializer must be a callable")
-    return initializer
-
-
-def _checked_share(maxtasksperchild: Any) -> int | None:
-    if maxtasksperchild is None:
-        return None
-    if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
-        raise ValueError("maxtasksperchild must be a positive int or None")
-    return maxtasksperchild
-
-
-def _checked_retries(retries: Any) -> int:
-    if not isinstance(retries, int) or retries < 0:
-        raise ValueError(f"retries must be an int of at least 0, not {retries!r}")
-    return retries
-
-
-def _checked_policy(on_error: Any) -> str:
-    if on_error not in ("raise", "return"):
-        raise ValueError(f"on_error must be 'raise' or 'return', not {on_error!r}")
-    return str(on_error)

@@ -1,0 +1,59 @@
+"""What users pass to a pool, checked: the standard library's types of errors, with the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from procession._engine.pool.crew import MOST_WORKERS
+from procession._engine.pool.policy import usable_cpus
+
+__all__ = [
+    "checked_callable",
+    "checked_policy",
+    "checked_processes",
+    "checked_retries",
+    "checked_share",
+]
+
+
+def checked_processes(processes: int | None) -> int:
+    """Return the number of workers; without one, as many as CPUs may be used."""
+    if processes is None:
+        return min(usable_cpus(), MOST_WORKERS)
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if processes > MOST_WORKERS:
+        raise ValueError(
+            f"a Pool has at most {MOST_WORKERS} workers, not {processes}: use several pools"
+        )
+    return processes
+
+
+def checked_callable(initializer: Any) -> Any:
+    """Return the initializer.  Raises TypeError when it cannot be called."""
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    return initializer
+
+
+def checked_share(maxtasksperchild: Any) -> int | None:
+    """Return maxtasksperchild.  Raises ValueError when it is no positive int and not None."""
+    if maxtasksperchild is None:
+        return None
+    if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
+        raise ValueError("maxtasksperchild must be a positive int or None")
+    return maxtasksperchild
+
+
+def checked_retries(retries: Any) -> int:
+    """Return the number of retries.  Raises ValueError when it is no int of at least 0."""
+    if not isinstance(retries, int) or retries < 0:
+        raise ValueError(f"retries must be an int of at least 0, not {retries!r}")
+    return retries
+
+
+def checked_policy(on_error: Any) -> str:
+    """Return what happens with errors.  Raises ValueError when it is no such policy."""
+    if on_error not in ("raise", "return"):
+        raise ValueError(f"on_error must be 'raise' or 'return', not {on_error!r}")
+    return str(on_error)
