@@ -37,11 +37,8 @@ RUN: Final = "RUN"
 CLOSE: Final = "CLOSE"
 TERMINATE: Final = "TERMINATE"
 
-_BATCH = 64
-"""Messages put at once."""
-
-_MOST_TAKEN = 1024
-"""Messages taken at once."""
+_BATCH = 64  # messages put at once
+_MOST_TAKEN = 1024  # messages taken at once
 
 
 class Engine:

@@ -11,20 +11,18 @@ import multiprocessing.pool as standard
 import os
 import warnings
 from multiprocessing import util
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from procession._engine.pool.arguments import (
     checked_callable,
-    checked_policy,
     checked_processes,
     checked_retries,
     checked_share,
 )
-from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall, shown
 from procession._engine.pool.crew import Plan
 from procession._engine.pool.engine import RUN, TERMINATE, Engine
-from procession._engine.pool.policy import Pace
-from procession._engine.pool.recipe import APPLY, MAP, STARMAP
+from procession._engine.pool.making import Maker
+from procession._engine.pool.recipe import MAP, STARMAP
 from procession._engine.pool.results import (
     ApplyResult,
     IMapIterator,
@@ -33,11 +31,13 @@ from procession._engine.pool.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from multiprocessing.context import BaseContext
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from procession._engine.pool.calls import Call, MapCall
 
 __all__ = ["Pool"]
 
@@ -86,6 +86,8 @@ class Pool(standard.Pool):
         self._retries = checked_retries(retries)
         plan = Plan(self.Process, self._ctx, initializer, tuple(initargs), maxtasksperchild)
         self._engine = Engine(plan, self._processes)
+        fixed = maxtasksperchild is not None
+        self._calls = Maker(self._engine, self._processes, self._retries, fixed=fixed)
         self._pool = self._engine.crew.processes
         try:
             self._engine.crew.start_all()
@@ -106,7 +108,7 @@ class Pool(standard.Pool):
         retries: int | None = None,
     ) -> Any:
         """Return ``func(*args, **kwds)``, run by a worker."""
-        call = self._apply_call(func, args, kwds, retries, "raise")
+        call = self._maker().apply(func, args, kwds, retries)
         return self._run(call)
 
     def apply_async(
@@ -123,7 +125,7 @@ class Pool(standard.Pool):
 
         ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
         """
-        call = self._apply_call(func, args, kwds, retries, "raise")
+        call = self._maker().apply(func, args, kwds, retries)
         self._begin(call, callback, error_callback)
         return ApplyResult(self, self._engine, call)
 
@@ -137,7 +139,7 @@ class Pool(standard.Pool):
         on_error: OnError = "raise",
     ) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, run by the workers."""
-        return self._run_list(self._map_call(MAP, func, iterable, chunksize, retries, on_error))
+        return self._run_list(self._maker().map(MAP, func, iterable, chunksize, retries, on_error))
 
     def map_async(
         self,
@@ -151,7 +153,7 @@ class Pool(standard.Pool):
         on_error: OnError = "raise",
     ) -> MapResult:
         """As ``map``, at once returning a result to ask later."""
-        call = self._map_call(MAP, func, iterable, chunksize, retries, on_error)
+        call = self._maker().map(MAP, func, iterable, chunksize, retries, on_error)
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -165,7 +167,9 @@ class Pool(standard.Pool):
         on_error: OnError = "raise",
     ) -> list[Any]:
         """Return ``[func(*arguments) for arguments in iterable]``, run by the workers."""
-        return self._run_list(self._map_call(STARMAP, func, iterable, chunksize, retries, on_error))
+        return self._run_list(
+            self._maker().map(STARMAP, func, iterable, chunksize, retries, on_error)
+        )
 
     def starmap_async(
         self,
@@ -179,7 +183,7 @@ class Pool(standard.Pool):
         on_error: OnError = "raise",
     ) -> MapResult:
         """As ``starmap``, at once returning a result to ask later."""
-        call = self._map_call(STARMAP, func, iterable, chunksize, retries, on_error)
+        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, on_error)
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -198,7 +202,8 @@ class Pool(standard.Pool):
         The input is read at most ``buffersize`` items ahead of the results taken (None: about
         as many as the workers do in a few hundredths of a second).
         """
-        call = self._stream_call(func, iterable, chunksize, True, buffersize, retries, on_error)
+        call = self._maker().stream(func, iterable, chunksize, True, buffersize, retries, on_error)
+        self._engine.submit(call)
         return IMapIterator(self, self._engine, call)
 
     def imap_unordered(  # type: ignore[override]  # as above
@@ -212,7 +217,8 @@ class Pool(standard.Pool):
         on_error: OnError = "raise",
     ) -> IMapUnorderedIterator:
         """As ``imap``, results in the order in which they come."""
-        call = self._stream_call(func, iterable, chunksize, False, buffersize, retries, on_error)
+        call = self._maker().stream(func, iterable, chunksize, False, buffersize, retries, on_error)
+        self._engine.submit(call)
         return IMapUnorderedIterator(self, self._engine, call)
 
     def _map_async(
@@ -225,101 +231,15 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> MapResult:
         kind = STARMAP if mapper is standard.starmapstar else MAP  # type: ignore[attr-defined]
-        call = self._map_call(kind, func, iterable, chunksize, None, "raise")
+        call = self._maker().map(kind, func, iterable, chunksize, None, "raise")
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
-    # ---- making calls
+    # ---- running calls
 
-    def _apply_call(
-        self,
-        func: Callable[..., Any],
-        args: Iterable[Any],
-        kwds: Mapping[str, Any],
-        retries: int | None,
-        on_error: OnError,
-    ) -> ApplyCall:
+    def _maker(self) -> Maker:
         self._check_running()
-        item = (tuple(args), dict(kwds))
-        call = ApplyCall(
-            f"apply({_name(func)})", self._pace(1, eager=True), self._tries(retries), item, on_error
-        )
-        self._prepare(call, func, APPLY)
-        return call
-
-    def _map_call(
-        self,
-        kind: int,
-        func: Callable[..., Any],
-        iterable: Iterable[Any],
-        chunksize: int | None,
-        retries: int | None,
-        on_error: OnError,
-    ) -> MapCall:
-        self._check_running()
-        # A list may be changed by the caller while we read it; these cannot.
-        immutable = type(iterable) in (tuple, range)
-        items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
-        pace = self._map_pace(chunksize, len(items))
-        name = f"{'starmap' if kind == STARMAP else 'map'}({_name(func)})"
-        call = MapCall(
-            name,
-            pace,
-            self._tries(retries),
-            items,
-            checked_policy(on_error),
-        )
-        self._prepare(call, func, kind)
-        return call
-
-    def _stream_call(
-        self,
-        func: Callable[[Any], Any],
-        iterable: Iterable[Any],
-        chunksize: int,
-        ordered: bool,
-        buffersize: int | None,
-        retries: int | None,
-        on_error: OnError,
-    ) -> StreamCall:
-        self._check_running()
-        if chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
-        if buffersize is not None and buffersize < 1:
-            raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
-        engine = self._engine
-        call = StreamCall(
-            f"{'imap' if ordered else 'imap_unordered'}({_name(func)})",
-            self._pace(chunksize, eager=True),
-            self._tries(retries),
-            iterable,
-            ordered=ordered,
-            buffersize=buffersize,
-            on_error=checked_policy(on_error),
-            wake=lambda: engine.feed_from_reader(call),
-        )
-        self._prepare(call, func, MAP)
-        engine.submit(call)
-        return call
-
-    def _prepare(self, call: Call, func: Callable[..., Any], kind: int) -> None:
-        eager = call.single or call.retries == 0 or call.on_error == "return"
-        self._engine.prepare(call, func, kind, eager=eager)
-
-    def _pace(self, grain: int, *, eager: bool) -> Pace:
-        fixed = self._maxtasksperchild is not None
-        return Pace(self._processes, grain, eager=eager, fixed=fixed)
-
-    def _map_pace(self, chunksize: int | None, total: int) -> Pace:
-        if chunksize is None:
-            pace = self._pace(1, eager=False)
-            if pace.fixed:  # the standard library counts chunks of its own size as tasks
-                pace = self._pace(pace.standard_grain(total), eager=False)
-            return pace
-        return self._pace(max(1, chunksize), eager=False)
-
-    def _tries(self, retries: int | None) -> int:
-        return self._retries if retries is None else checked_retries(retries)
+        return self._calls
 
     def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:
         call.callback, call.error_callback = callback, error_callback
@@ -427,7 +347,3 @@ class Pool(standard.Pool):
 
     def _help_stuff_finish(self, *_: Any) -> None:
         """Nothing: no thread of ours is stuck in a queue."""
-
-
-def _name(func: Any) -> str:
-    return str(getattr(func, "__qualname__", None) or shown(func))

@@ -1,0 +1,114 @@
+"""From the arguments of a pool's method to a call that the engine can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from procession._engine.pool.arguments import checked_policy, checked_retries
+from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall, shown
+from procession._engine.pool.policy import Pace
+from procession._engine.pool.recipe import APPLY, MAP, STARMAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from procession._engine.pool.engine import Engine
+
+__all__ = ["Maker"]
+
+
+class Maker:
+    """Makes the calls of one pool.
+
+    ``retries`` is the pool's own; ``fixed``: messages are counted as tasks
+    (maxtasksperchild), so each is one chunk.
+    """
+
+    def __init__(self, engine: Engine, workers: int, retries: int, *, fixed: bool) -> None:
+        self._engine = engine
+        self._workers = workers
+        self._retries = retries
+        self._fixed = fixed
+        self._apply_pace = self._pace(1, eager=True)
+
+    def apply(
+        self,
+        func: Callable[..., Any],
+        args: Iterable[Any],
+        kwds: Mapping[str, Any],
+        retries: int | None,
+    ) -> ApplyCall:
+        """Make a call of one task."""
+        item = (tuple(args), dict(kwds))
+        call = ApplyCall(f"apply({_name(func)})", self._apply_pace, self._tries(retries), item)
+        self._prepare(call, func, APPLY)
+        return call
+
+    def map(
+        self,
+        kind: int,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None,
+        retries: int | None,
+        on_error: str,
+    ) -> MapCall:
+        """Make a call over a finite input, which is read now."""
+        # A list may be changed by the caller while we read it; these cannot.
+        immutable = type(iterable) in (tuple, range)
+        items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
+        name = f"{'starmap' if kind == STARMAP else 'map'}({_name(func)})"
+        pace = self._map_pace(chunksize, len(items))
+        call = MapCall(name, pace, self._tries(retries), items, checked_policy(on_error))
+        self._prepare(call, func, kind)
+        return call
+
+    def stream(
+        self,
+        func: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int,
+        ordered: bool,
+        buffersize: int | None,
+        retries: int | None,
+        on_error: str,
+    ) -> StreamCall:
+        """Make a call whose input is read as its results are taken."""
+        if chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
+        engine = self._engine
+        call = StreamCall(
+            f"{'imap' if ordered else 'imap_unordered'}({_name(func)})",
+            self._pace(chunksize, eager=True),
+            self._tries(retries),
+            iterable,
+            ordered=ordered,
+            buffersize=buffersize,
+            on_error=checked_policy(on_error),
+            wake=lambda: engine.feed_from_reader(call),
+        )
+        self._prepare(call, func, MAP)
+        return call
+
+    def _prepare(self, call: Call, func: Callable[..., Any], kind: int) -> None:
+        eager = call.single or call.retries == 0 or call.on_error == "return"
+        self._engine.prepare(call, func, kind, eager=eager)
+
+    def _pace(self, grain: int, *, eager: bool) -> Pace:
+        return Pace(self._workers, grain, eager=eager, fixed=self._fixed)
+
+    def _map_pace(self, chunksize: int | None, total: int) -> Pace:
+        if chunksize is not None:
+            return self._pace(max(1, chunksize), eager=False)
+        pace = self._pace(1, eager=False)
+        # The standard library counts chunks of its own size as tasks.
+        return self._pace(pace.standard_grain(total), eager=False) if pace.fixed else pace
+
+    def _tries(self, retries: int | None) -> int:
+        return self._retries if retries is None else checked_retries(retries)
+
+
+def _name(func: Any) -> str:
+    return str(getattr(func, "__qualname__", None) or shown(func))
