@@ -120,6 +120,11 @@ def _kept_by_design() -> Kept:
     lifeline: Any = sys.modules.get("procession._engine.process.lifeline")
     if lifeline is not None and lifeline.LIFELINE._ends is not None:
         descriptors.update(lifeline.LIFELINE._ends)
+    # Our own fork server, and the way to it.
+    warm: Any = sys.modules.get("procession._engine.process.warm_client")
+    if warm is not None:
+        pids.add(warm.SERVER.pid)
+        descriptors.add(warm.SERVER.fileno())
     return Kept(
         pids=frozenset(pids - {None}),
         descriptors=frozenset(descriptors - {None}),

@@ -316,26 +316,6 @@ def test_pool_without_a_context_follows_the_program(run_script: RunScript) -> No
     assert outcome.stdout.split() == ["SpawnContext", "True"] * 2
 
 
-def test_fork_server_imports_procession_once(run_script: RunScript) -> None:
-    """The server has it before it forks, beside the modules that the program asked for."""
-    outcome = run_script(
-        """
-        import multiprocessing
-        from multiprocessing import forkserver
-        import procession
-
-        if __name__ == "__main__":
-            multiprocessing.set_forkserver_preload(["__main__", "json"])
-            for _ in range(2):
-                process = procession.get_context("forkserver").Process(target=int)
-                process.start()
-                process.join()
-            print(process.exitcode, forkserver._forkserver._preload_modules)
-        """
-    )
-    assert outcome.stdout.strip() == "0 ['__main__', 'json', 'procession']"
-
-
 def test_queue_time_out_is_that_of_the_standard_library(context: BaseContext) -> None:
     """An empty queue raises ``queue.Empty``."""
     made = context.Queue()

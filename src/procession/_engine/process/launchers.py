@@ -134,17 +134,6 @@ def _check_room(fd: int) -> None:
             os.close(copy)
 
 
-def _preload_procession(server: Any) -> None:
-    """Add procession to what the fork server imports before it forks, if it is not running yet.
-
-    Each child would import it otherwise.  The list is the program's, through whichever module
-    it was set; where a Python keeps it elsewhere, children are as right, and slower.
-    """
-    names = getattr(server, "_preload_modules", None)
-    if isinstance(names, list) and "procession" not in names:
-        server.set_forkserver_preload([*names, "procession"])
-
-
 LAUNCHERS: dict[str, Callable[[Any], Any]] = {}
 """Start method -> launcher; holds the methods that this system has."""
 
@@ -190,15 +179,11 @@ else:
     LAUNCHERS.update(fork=ForkPopen, spawn=SpawnPopen)
 
     if reduction.HAVE_SEND_HANDLE:
-        from multiprocessing import forkserver, popen_forkserver
 
-        class ForkServerPopen(Launcher, popen_forkserver.Popen):
-            """Launch by asking the fork server, which tells us the exit code."""
+        def _launch_by_server(process_obj: BaseProcess) -> Any:
+            # Every child imports this module, and few of them start a child by a server.
+            from procession._engine.process.server_launcher import ServerPopen  # noqa: PLC0415
 
-            _is_our_child = False
+            return ServerPopen(process_obj)
 
-            def __init__(self, process_obj: BaseProcess) -> None:
-                _preload_procession(forkserver._forkserver)  # noqa: SLF001
-                super().__init__(process_obj)
-
-        LAUNCHERS["forkserver"] = ForkServerPopen
+        LAUNCHERS["forkserver"] = _launch_by_server

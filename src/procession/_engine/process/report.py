@@ -69,7 +69,7 @@ class Report:
     """The parent's end: an anonymous file, and what was read from it at the end."""
 
     def __init__(self) -> None:
-        fd = _anonymous_file()
+        fd = anonymous_file()
         self.exception: BaseException | None = None
         self._finalizer = close_with(self, fd)
         self._file = ReportFile(fd)
@@ -90,7 +90,7 @@ class Report:
         self._finalizer()
 
 
-def _anonymous_file() -> int:
+def anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("procession-report", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:

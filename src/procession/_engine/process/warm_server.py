@@ -1,0 +1,281 @@
+"""The warm server: a process that has imported what children need, and forks them.
+
+It is started with the parent's flags, path and main module, imports, freezes what it has (so
+that no collection in a child touches and thereby copies it), and waits, in its only thread, for
+requests and for the ends of its children.  A child is then one fork away from its first line,
+however much memory its parent has.
+
+SIGINT is blocked here, not ignored: Ctrl-C must not end the server, and one that is sent to a
+child before its time waits there until the child has its parent's signal mask.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import gc
+import importlib
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+from multiprocessing import forkserver, process, resource_tracker, spawn, util
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.lifecycle import file_identity
+from procession._engine.process import circumstances, warm_wire
+from procession._engine.process.warm_client import SERVER
+from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitToFork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import BinaryIO, NoReturn
+
+    from procession._engine.process.warm_wire import Request
+
+ATEXIT_RUNS_IN_CHILDREN = sys.version_info >= (3, 13)
+"""As of this version, children of every start method run what they registered with atexit."""
+
+NAME_OF_SERVER = "ForkServer"
+"""Of its ``current_process()``: a main module that asks must not take it for the main process."""
+
+
+def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None:
+    """Serve until the last client is gone; ``warmth`` is what to import beforehand."""
+    data = pickle.load(start)
+    _tracker()._fd = tracker_fd  # noqa: SLF001
+    util._close_stdin()  # type: ignore[attr-defined]  # noqa: SLF001
+    # SIGPIPE: a main module may have given it back its deadly meaning.
+    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT, signal.SIGPIPE})
+    main_module = MainModule()
+    try:
+        _import_beforehand(data, main_module, warmth)
+    except UnfitToFork:
+        _begin_anew(start.fileno(), control_fd, tracker_fd)
+    start.close()
+    for fd in (control_fd, tracker_fd):
+        os.set_inheritable(fd, False)
+    _let_go_of_output()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control_fd) as control:
+        Server(control, main_module, data["environment"]).serve()
+
+
+def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: int) -> None:
+    if data["uses_pool"]:
+        importlib.import_module(warm_wire.POOL)
+    if warmth == warm_wire.NOTHING:
+        return
+    preparation, preload = data["preparation"], data["preload"]
+    general = {key: preparation[key] for key in preparation if key not in (NAME, PATH)}
+    spawn.prepare({**general, "name": NAME_OF_SERVER})
+    if warmth == warm_wire.EVERYTHING and "__main__" in preload and data["main"] is not None:
+        with _with_a_parent():
+            main_module.load(preparation, data["main"])
+    for name in preload:
+        if name != "__main__":
+            # Whoever needs it imports it again, and there the error is of use.
+            with contextlib.suppress(Exception, SystemExit):
+                importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _with_a_parent() -> Iterator[None]:
+    """Let ``parent_process()`` be somebody, as in any child: main modules ask that too."""
+    registry: Any = process
+    read, write = os.pipe()
+    registry._parent_process = registry._ParentProcess("MainProcess", os.getppid(), read)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        registry._parent_process = None  # noqa: SLF001
+        os.close(read)
+        os.close(write)
+
+
+def _begin_anew(start_fd: int, control_fd: int, tracker_fd: int) -> None:
+    """Replace this program by a server that leaves the main module alone; clients see no change."""
+    _flush()
+    os.lseek(start_fd, 0, os.SEEK_SET)
+    command = warm_wire.command(start_fd, control_fd, tracker_fd, warm_wire.MODULES)
+    os.execv(sys.executable, [*sys.orig_argv[:-1], command])  # noqa: S606  # no shell wanted
+
+
+def _let_go_of_output() -> None:
+    """Hold on to no pipe or terminal of the parent: every child is given the ones of its time."""
+    _flush()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (1, 2):
+        os.dup2(nowhere, fd)
+    os.close(nowhere)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+class Server:
+    """The loop, and what it knows of its children."""
+
+    def __init__(self, control: socket.socket, main_module: MainModule, environment: bytes) -> None:
+        self._control = control
+        self._main_module = main_module
+        self._pid = os.getpid()
+        self._statuses: dict[int, int] = {}
+        """Pid of a child -> where its exit code is awaited."""
+        circumstances.adopt_environment(environment)
+        self._environment = environment
+        self._collects_garbage = gc.isenabled()
+        self._wake, self._waker = os.pipe()
+        for fd in (self._wake, self._waker):
+            os.set_blocking(fd, False)
+        self._on_child_before = signal.signal(signal.SIGCHLD, _note_nothing)
+        signal.set_wakeup_fd(self._waker)
+
+    def serve(self) -> None:
+        """Start children and tell how they ended, until no client is left."""
+        _freeze()
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poller.poll()}
+            if self._wake in ready:
+                os.read(self._wake, 1 << 16)
+                self._collect()
+            if self._control.fileno() in ready:
+                request = warm_wire.receive(self._control)
+                if request is None:
+                    return
+                self._start(request)
+
+    def _collect(self) -> None:
+        """Tell the exit codes of all children that have ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            fd = self._statuses.pop(pid, None)
+            if fd is not None:
+                _tell(fd, os.waitstatus_to_exitcode(status))
+                os.close(fd)
+
+    def _start(self, request: Request) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -(error.errno or errno.EAGAIN)
+        if pid == 0:
+            self._become(request)
+        _tell(request.status, pid)
+        fds = request.descriptors()
+        if pid > 0:
+            self._statuses[pid] = request.status
+            fds.remove(request.status)
+        for fd in fds:
+            os.close(fd)
+        if request.uses_pool and warm_wire.POOL not in sys.modules:
+            importlib.import_module(warm_wire.POOL)
+            _freeze()
+
+    def _become(self, request: Request) -> NoReturn:
+        """In the child: be no server any more, run the process, and end."""
+        code = 1
+        try:
+            self._leave()
+            _take_over(request)
+            code = self._run(request.data)
+        except Exception:  # noqa: BLE001  # as at the top of any program
+            sys.excepthook(*sys.exc_info())
+            _flush()
+        finally:
+            if ATEXIT_RUNS_IN_CHILDREN:
+                atexit._run_exitfuncs()  # noqa: SLF001
+            if os.getppid() != self._pid:
+                # Nobody collects us any more: say it ourselves.
+                _tell(request.status, code)
+            os._exit(code)
+
+    def _leave(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, self._on_child_before)
+        self._control.close()
+        for fd in (self._wake, self._waker, *self._statuses.values()):
+            os.close(fd)
+        if ATEXIT_RUNS_IN_CHILDREN:
+            atexit._clear()  # noqa: SLF001
+            atexit.register(util._exit_function)  # type: ignore[attr-defined]  # noqa: SLF001
+        if self._collects_garbage:
+            gc.enable()
+
+    def _run(self, data: int) -> int:
+        """Become what the parent says; return the exit code."""
+        me: Any = process.current_process()
+        with open(data, "rb") as stream:
+            here: circumstances.Circumstances = pickle.load(stream)
+            self._main_module.keep_or_forget(here.main)
+            circumstances.adopt(here, self._environment)
+            me._inheriting = True  # noqa: SLF001  # nothing that is imported now may start processes
+            try:
+                spawn.prepare(pickle.load(stream))
+                departure: Any = pickle.load(stream)
+            finally:
+                del me._inheriting  # noqa: SLF001
+            if stream.read(1) != warm_wire.COMMIT:
+                return 1  # our parent is gone, or has asked another server
+        code: int = departure._bootstrap(None)  # noqa: SLF001
+        return code
+
+
+def _take_over(request: Request) -> None:
+    """In the child: put the descriptors of the request where they are looked for."""
+    for fd, given in ((1, request.stdout), (2, request.stderr)):
+        if given is None:
+            os.close(fd)
+        else:
+            os.dup2(given, fd)
+            os.close(given)
+    SERVER.adopt(request.control)
+    os.close(_tracker()._fd)  # noqa: SLF001
+    _tracker()._fd = request.tracker  # noqa: SLF001
+    forkserver._forkserver._inherited_fds = request.fds  # type: ignore[attr-defined]  # noqa: SLF001
+    # A grandchild must not keep the end of this child from being seen.
+    os.register_at_fork(after_in_child=lambda: _close_if(request.status, identity))
+    identity = file_identity(request.status)
+
+
+def _close_if(fd: int, identity: tuple[int, int]) -> None:
+    """Close the descriptor, unless the program has put another file under its number."""
+    with contextlib.suppress(OSError):
+        if file_identity(fd) == identity:
+            os.close(fd)
+
+
+def _freeze() -> None:
+    """Have no collection look at what exists now: looking is copying, in each child."""
+    gc.enable()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+
+
+def _tell(fd: int, number: int) -> None:
+    # A client that has vanished needs no answer.
+    with contextlib.suppress(BrokenPipeError):
+        forkserver.write_signed(fd, number)
+
+
+def _tracker() -> Any:
+    return resource_tracker._resource_tracker  # noqa: SLF001
+
+
+def _note_nothing(number: int, frame: FrameType | None) -> None:
+    """Be called at SIGCHLD, so that the wake-up descriptor is written."""
