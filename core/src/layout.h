@@ -101,8 +101,9 @@ typedef enum { PSN_PEER_FREE = 0, PSN_PEER_HEIR = 1, PSN_PEER_LIVE = 2 } psn_pee
 
 typedef struct {
     psn_atomic32 phase; /* changed under the arena's lock, HEIR -> LIVE by the heir itself */
-    uint32_t reserved;
-    psn_os_identity identity; /* an heir's is its parent's until it has put in its own */
+    uint32_t since;     /* seconds of psn_now when the slot was taken */
+    psn_os_identity parent;   /* of an heir; it counts until the heir has put in its own */
+    psn_os_identity identity;
     psn_atomic64 holds[PSN_HOLD_WORDS]; /* bit i: this peer holds block i; set and cleared by it */
 } psn_peer;
 

@@ -5,6 +5,9 @@
 #include "hold.h"
 #include "kill_point.h"
 
+#define NANOSECONDS (UINT64_C(1000) * 1000 * 1000)
+#define HEIR_SECONDS 10U
+
 static void clear_holds(psn_peer *peer) {
     for (uint32_t word = 0; word < PSN_HOLD_WORDS; word++) {
         psn_store_relaxed64(&peer->holds[word], 0);
@@ -16,12 +19,25 @@ uint32_t psn_peer_count(const psn_segment *segment) {
     return count < PSN_PEERS ? count : PSN_PEERS;
 }
 
+static uint32_t now_in_seconds(void) {
+    return (uint32_t)(psn_now() / NANOSECONDS);
+}
+
+/* An heir that has not yet said who it is lives if its parent does, and otherwise for a while: it
+ * may be about to say so. */
+static bool is_alive(const psn_peer *peer, uint32_t phase) {
+    if (phase == PSN_PEER_HEIR) {
+        return psn_os_is_alive(&peer->parent) || now_in_seconds() - peer->since < HEIR_SECONDS;
+    }
+    return psn_os_is_alive(&peer->identity);
+}
+
 void psn_peer_bury_dead(psn_segment *segment) {
     uint32_t self = psn_load_acquire32(&segment->peer);
     for (uint32_t slot = 0; slot < psn_peer_count(segment); slot++) {
         psn_peer *peer = psn_segment_peer(segment, slot);
-        if (psn_load_acquire32(&peer->phase) == PSN_PEER_FREE || slot + 1 == self ||
-            psn_os_is_alive(&peer->identity)) {
+        uint32_t phase = psn_load_acquire32(&peer->phase);
+        if (phase == PSN_PEER_FREE || slot + 1 == self || is_alive(peer, phase)) {
             continue;
         }
         clear_holds(peer);
@@ -64,7 +80,8 @@ static uint32_t claim_slot(psn_segment *segment, psn_peer_phase phase) {
     if (found != 0) {
         psn_peer *peer = psn_segment_peer(segment, found - 1);
         clear_holds(peer);
-        psn_os_self(&peer->identity);
+        peer->since = now_in_seconds();
+        psn_os_self(phase == PSN_PEER_HEIR ? &peer->parent : &peer->identity);
         /* publishes: identity and empty holds -> acquired in reclaim */
         psn_store_release32(&peer->phase, (uint32_t)phase);
         psn_kill_point(PSN_KILL_PEER_CLAIMED);
@@ -149,9 +166,12 @@ void psn_peer_after_fork(psn_segment *segment) {
     psn_store_release32(&segment->peer, segment->heir);
     if (segment->heir != 0) {
         psn_peer *peer = psn_segment_peer(segment, segment->heir - 1);
+        uint32_t phase = PSN_PEER_HEIR;
         psn_os_self(&peer->identity);
         /* publishes: the child's own identity -> acquired in reclaim */
-        psn_store_release32(&peer->phase, PSN_PEER_LIVE);
+        if (!psn_cas_acq_rel32(&peer->phase, &phase, PSN_PEER_LIVE)) {
+            psn_store_release32(&segment->peer, 0); /* came too late, and was taken for dead */
+        }
         segment->heir = 0;
     }
 }

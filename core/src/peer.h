@@ -3,7 +3,7 @@
  * A process gets its slot when it first needs one. A fork copies the holds of the parent's
  * received blocks to a slot for the child (the heir) before the child exists, so there is no
  * moment at which such a block looks free. (A child that ends before it has put its own identity
- * into the slot leaves it to its parent's: the blocks then stay until the parent ends.) Whether a peer is alive is asked of the kernel
+ * beside its parent's leaves the blocks to the parent's life and ten seconds more.) Whether a peer is alive is asked of the kernel
  * (pid and start time, never the pid alone), and only by psn_segment_reclaim.
  */
 #ifndef PSN_PEER_H
