@@ -5,7 +5,7 @@ method that waits releases the GIL, wakes for Ctrl-C, and takes its time-out in
 seconds (``None`` = for ever).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from typing_extensions import Buffer as SupportsBuffer
@@ -126,7 +126,90 @@ class Buffer:
     @property
     def nbytes(self) -> int: ...
 
+@final
+class Cells:
+    """Shared memory of some hundred locks and their kin; the same memory is the same object."""
+
+    def __new__(cls, descriptor: int) -> Cells:
+        """Attach to the cells of another process (takes the descriptor over)."""
+    def descriptors(self) -> tuple[int]:
+        """(memory,): what another process needs to attach; still owned here."""
+
+class Semaphore:
+    """A lock or semaphore with the interface of the standard library's SemLock.
+
+    ``has_holder``: a lock, freed by the death of the process that holds it.  ``place`` opens
+    one that was made before instead of making it; value and maxvalue are then what they are.
+    """
+
+    SEM_VALUE_MAX: Final[int]
+
+    def __init__(
+        self,
+        kind: int = 1,
+        value: int = 1,
+        maxvalue: int = 1,
+        has_holder: bool = False,
+        *,
+        place: tuple[Cells, int] | None = None,
+    ) -> None: ...
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def _count(self) -> int: ...
+    def _is_mine(self) -> bool: ...
+    def _get_value(self) -> int: ...
+    def _is_zero(self) -> bool: ...
+    def _after_fork(self) -> None: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def maxvalue(self) -> int: ...
+    @property
+    def handle(self) -> int: ...
+    @property
+    def name(self) -> None: ...
+    @property
+    def has_holder(self) -> bool: ...
+    @property
+    def abandoned(self) -> bool:
+        """Whether its holder had died with it, when it was last acquired here."""
+    @property
+    def place(self) -> tuple[Cells, int]: ...
+
+class Flag:
+    """What an Event is made of."""
+
+    def __init__(self, *, place: tuple[Cells, int] | None = None) -> None: ...
+    def is_set(self) -> bool: ...
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    @property
+    def place(self) -> tuple[Cells, int]: ...
+
+class ParkingLot:
+    """Who waits for a condition; notes are numbers for those who hold its lock."""
+
+    def __init__(self, *, place: tuple[Cells, int] | None = None) -> None: ...
+    def wait(self, lock: Any, timeout: float | None = None) -> bool:
+        """Release the lock (a SemLock) wholly, wait to be notified, acquire it as before."""
+    def notify(self, n: int, /) -> int:
+        """Wake the n that have waited longest and are alive; how many there were."""
+    def waiters(self) -> int: ...
+    def note(self, which: int, /) -> int: ...
+    def set_note(self, which: int, value: int, /) -> None: ...
+    @property
+    def place(self) -> tuple[Cells, int]: ...
+
 def arm_kill_point(name: str, countdown: int = 1) -> None:
     """For tests: SIGKILL this process when it passes the named point for the countdown-th time."""
 
 def disarm_kill_points() -> None: ...
+
+def _set_fallback(fallback: Callable[[Any, Callable[[Any], object]], bytes] | None, /) -> None:
+    """Set who is asked when the pickler refuses an object, or None for nobody."""
+
+def _set_main_by_value(by_value: bool, /) -> None:
+    """Set whether an object whose pickle names the module __main__ goes to the fallback."""

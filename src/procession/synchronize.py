@@ -1,6 +1,10 @@
-"""Door, passed through: the very objects of `multiprocessing.synchronize`."""
+"""Door, ours: locks, semaphores, conditions, events and barriers between processes."""
 
-from multiprocessing.synchronize import (
+from typing import TYPE_CHECKING
+
+from procession._engine import passthrough
+from procession._engine.ipc.locks import (
+    Barrier,
     BoundedSemaphore,
     Condition,
     Event,
@@ -8,11 +12,9 @@ from multiprocessing.synchronize import (
     RLock,
     Semaphore,
 )
-from typing import TYPE_CHECKING
-
-from procession._engine import passthrough
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
     "Condition",
     "Event",

@@ -17,14 +17,14 @@ import sys
 from multiprocessing import context as std
 from typing import TYPE_CHECKING, Any
 
-from procession._engine.ipc import transport
+from procession._engine.ipc import locks, transport
 from procession._engine.process.process import Process, SpawnProcess
 
 if sys.platform != "win32":
     from procession._engine.process.process import ForkProcess, ForkServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
@@ -40,7 +40,37 @@ class BaseContext(std.BaseContext):
 
     __module__ = "procession.context"
 
-    # Locks, Value, Array and Manager are the standard library's, made with this context.
+    # Value, Array and Manager are the standard library's, made with this context and its locks.
+
+    def Lock(self) -> locks.Lock:
+        """Return a lock, which the death of the process that holds it releases."""
+        return locks.Lock(ctx=self.get_context())
+
+    def RLock(self) -> locks.RLock:
+        """Return a lock that the thread which holds it may acquire again."""
+        return locks.RLock(ctx=self.get_context())
+
+    def Semaphore(self, value: int = 1) -> locks.Semaphore:
+        """Return a semaphore that can be acquired ``value`` times."""
+        return locks.Semaphore(value, ctx=self.get_context())
+
+    def BoundedSemaphore(self, value: int = 1) -> locks.BoundedSemaphore:
+        """Return a semaphore that refuses to be released above ``value``."""
+        return locks.BoundedSemaphore(value, ctx=self.get_context())
+
+    def Condition(self, lock: Any = None) -> locks.Condition:
+        """Return a condition variable with this lock, or with an RLock of its own."""
+        return locks.Condition(lock, ctx=self.get_context())
+
+    def Event(self) -> locks.Event:
+        """Return a flag that can be set, cleared and waited for."""
+        return locks.Event(ctx=self.get_context())
+
+    def Barrier(
+        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
+    ) -> locks.Barrier:
+        """Return a point that ``parties`` threads or processes pass together."""
+        return locks.Barrier(parties, action, timeout, ctx=self.get_context())
 
     def Queue(self, maxsize: int = 0) -> transport.Queue:
         """Return a queue that holds at most ``maxsize`` messages (0: no limit)."""

@@ -13,10 +13,16 @@ __all__ = [
     "KILL_POINTS",
     "LAYOUT_VERSION",
     "Buffer",
+    "Cells",
     "Channel",
+    "Flag",
+    "ParkingLot",
     "Queue",
+    "Semaphore",
     "arm_kill_point",
     "disarm_kill_points",
+    "set_fallback",
+    "set_main_by_value",
 ]
 
 try:
@@ -24,11 +30,17 @@ try:
         KILL_POINTS,
         LAYOUT_VERSION,
         Buffer,
+        Cells,
         Channel,
+        Flag,
+        ParkingLot,
         Queue,
+        Semaphore,
         arm_kill_point,
         disarm_kill_points,
     )
+    from procession._native import _set_fallback as set_fallback
+    from procession._native import _set_main_by_value as set_main_by_value
 except ImportError as error:
     raise ImportError(
         f"procession's native transport cannot be loaded ({error}). It needs Linux and is built"
