@@ -92,28 +92,26 @@ class _Executor(RivalPool):
 
 
 class _Joblib(RivalPool):
-    """joblib.Parallel, kept open by its context manager."""
+    """joblib.Parallel, made anew for each call as its documentation does; its workers stay."""
 
     def __init__(self, joblib: Any) -> None:
-        self.delayed = joblib.delayed
-        self.kinds = {
-            kind: joblib.Parallel(n_jobs=2, return_as=kind)
-            for kind in ("list", "generator", "generator_unordered")
-        }
-        self.single = joblib.Parallel(n_jobs=2, batch_size=1)
+        self.joblib = joblib
+
+    def _run(self, function: Function, items: Iterable[Any], **options: Any) -> Any:
+        delayed = self.joblib.delayed(function)
+        return self.joblib.Parallel(n_jobs=2, **options)(delayed(item) for item in items)
 
     def map(self, function: Function, items: list[Any], chunksize: int | None = None) -> list[Any]:
-        parallel = self.single if chunksize == 1 else self.kinds["list"]
-        found: list[Any] = parallel(self.delayed(function)(item) for item in items)
+        size = {"batch_size": 1} if chunksize == 1 else {}
+        found: list[Any] = self._run(function, items, **size)
         return found
 
     def imap(self, function: Function, items: Iterable[Any]) -> Iterator[Any]:
-        found: Iterator[Any] = self.kinds["generator"](self.delayed(function)(i) for i in items)
+        found: Iterator[Any] = self._run(function, items, return_as="generator")
         return found
 
     def imap_unordered(self, function: Function, items: Iterable[Any]) -> Iterator[Any]:
-        parallel = self.kinds["generator_unordered"]
-        found: Iterator[Any] = parallel(self.delayed(function)(item) for item in items)
+        found: Iterator[Any] = self._run(function, items, return_as="generator_unordered")
         return found
 
     def close(self) -> None:
@@ -135,7 +133,11 @@ class _Mpire(RivalPool):
 
     def map(self, function: Function, items: list[Any], chunksize: int | None = None) -> list[Any]:
         found: list[Any] = self.pool.map(
-            function, ((item,) for item in items), iterable_len=len(items), chunk_size=chunksize
+            function,
+            ((item,) for item in items),
+            iterable_len=len(items),
+            chunk_size=chunksize,
+            concatenate_numpy_output=False,
         )
         return found
 
