@@ -70,9 +70,15 @@ class MainModule:
             raise UnfitToFork
         self._description = description
 
-    def keep_or_forget(self, description: Description | None) -> None:
-        """In a child: forget what was imported unless the parent's is the same to this day."""
-        if self._description is None or self._description == description:
-            return
+    def keep_or_forget(self, description: Description | None) -> bool:
+        """In a child: forget what was imported unless the parent's is the same to this day.
+
+        Returns whether there is a main module now.
+        """
+        if self._description is None:
+            return False
+        if self._description == description:
+            return True
         sys.modules["__main__"] = self._before
         sys.modules.pop("__mp_main__", None)
+        return False

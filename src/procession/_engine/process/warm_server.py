@@ -29,6 +29,7 @@ from procession._engine.lifecycle import file_identity
 from procession._engine.process import circumstances, warm_wire
 from procession._engine.process.warm_client import SERVER
 from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitToFork
+from procession._engine.process.warm_random import Generators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,17 +52,18 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
     util._close_stdin()  # type: ignore[attr-defined]  # noqa: SLF001
     # SIGPIPE: a main module may have given it back its deadly meaning.
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT, signal.SIGPIPE})
-    main_module = MainModule()
+    main_module, generators = MainModule(), Generators()
     try:
         _import_beforehand(data, main_module, warmth)
     except UnfitToFork:
         _begin_anew(start.fileno(), control_fd, tracker_fd)
+    generators.look()
     start.close()
     for fd in (control_fd, tracker_fd):
         os.set_inheritable(fd, False)
     _let_go_of_output()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control_fd) as control:
-        Server(control, main_module, data["environment"]).serve()
+        Server(control, main_module, generators, data["environment"]).serve()
 
 
 def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: int) -> None:
@@ -122,8 +124,15 @@ def _flush() -> None:
 class Server:
     """The loop, and what it knows of its children."""
 
-    def __init__(self, control: socket.socket, main_module: MainModule, environment: bytes) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        main_module: MainModule,
+        generators: Generators,
+        environment: bytes,
+    ) -> None:
         self._control = control
+        self._generators = generators
         self._main_module = main_module
         self._pid = os.getpid()
         self._statuses: dict[int, int] = {}
@@ -221,7 +230,8 @@ class Server:
         me: Any = process.current_process()
         with open(data, "rb") as stream:
             here: circumstances.Circumstances = pickle.load(stream)
-            self._main_module.keep_or_forget(here.main)
+            if self._main_module.keep_or_forget(here.main):
+                self._generators.separate()
             circumstances.adopt(here, self._environment)
             me._inheriting = True  # noqa: SLF001  # nothing that is imported now may start processes
             try:
