@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import reprlib
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from procession._engine.pool.showing import shown
 from procession._engine.pool.source import SourceReader
 
 if TYPE_CHECKING:
@@ -307,21 +307,30 @@ class StreamCall(Call):
 
     def next_chunk(self, pending: int) -> Chunk | None:  # noqa: ARG002
         """Read the next tasks from the input; runs the user's iterator."""
-        size = self._size()
-        if self.exhausted or self.room() < size:
+        size = self._whole_grains(self._size())
+        if self.exhausted or not size or self.room() < size:
             return None
         first, error = self._fed, None
         items: list[Any] = []
         try:
             items.extend(itertools.islice(self._source, size))
         except Exception as raised:  # the iterator's exception is its last item
+            # As in the standard library, the grain that it breaks off is lost with it.
             error = raised
+            del items[len(items) // self.pace.grain * self.pace.grain :]
         self._fed = first + len(items)
         if error is not None:
             self.ready[self._fed] = (False, error)
         if error is not None or (len(items) < size and not self._may_go_on()):
             self.exhausted = True
         return Chunk(self, first, items) if items else None
+
+    def _whole_grains(self, size: int) -> int:
+        """As much of ``size`` as may be taken now: a grain that is still being read is not."""
+        grain, reader = self.pace.grain, self.reader
+        if grain == 1 or reader is None or reader.has_ended():
+            return size
+        return min(size, reader.items_there() // grain * grain)
 
     def _may_go_on(self) -> bool:
         """Whether an input that gave nothing more may give more later."""
@@ -382,15 +391,3 @@ class StreamCall(Call):
             self.taken += 1
             return outcome
         return None if self.failed is None else (False, self.failed)
-
-
-def shown(value: Any) -> str:
-    """Show a value, shortened, for people."""
-    try:
-        return _shortener.repr(value)
-    except Exception:  # the user's __repr__ may raise anything
-        return f"<{type(value).__name__} whose repr() fails>"
-
-
-_shortener: Final = reprlib.Repr()
-_shortener.maxstring = _shortener.maxother = 60

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from procession._engine.pool.arguments import checked_policy, checked_retries
-from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall, shown
+from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.recipe import APPLY, MAP, STARMAP
+from procession._engine.pool.showing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

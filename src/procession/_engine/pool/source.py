@@ -66,6 +66,14 @@ class SourceReader:
         self._ended = True
         self._room.set()
 
+    def has_ended(self) -> bool:
+        """Whether nothing more will be read; what was read may still be there."""
+        return self._ended
+
+    def items_there(self) -> int:
+        """How many items were read and not taken."""
+        return len(self._read)
+
     def is_at_end(self) -> bool:
         """Whether nothing more will come."""
         return self._ended and not self._read
