@@ -117,7 +117,8 @@ class Engine:
 
     def take_next(self, call: StreamCall) -> tuple[bool, Any] | None:
         """Take the next result of an iterator, and make use of the room for more input."""
-        outcome = call.take_next()
+        with self.lock:  # the supervisor may be delivering more
+            outcome = call.take_next()
         if call.reader is not None:
             call.reader.resume()
         if not call.exhausted and call.wants_input():
