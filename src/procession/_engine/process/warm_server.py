@@ -41,13 +41,11 @@ if TYPE_CHECKING:
 ATEXIT_RUNS_IN_CHILDREN = sys.version_info >= (3, 13)
 """As of this version, children of every start method run what they registered with atexit."""
 
-NAME_OF_SERVER = "ForkServer"
-"""Of its ``current_process()``: a main module that asks must not take it for the main process."""
-
 
 def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None:
     """Serve until the last client is gone; ``warmth`` is what to import beforehand."""
     data = pickle.load(start)
+    _clear_main()
     _tracker()._fd = tracker_fd  # noqa: SLF001
     util._close_stdin()  # type: ignore[attr-defined]  # noqa: SLF001
     # SIGPIPE: a main module may have given it back its deadly meaning.
@@ -59,11 +57,21 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
         _begin_anew(start.fileno(), control_fd, tracker_fd)
     generators.look()
     start.close()
-    for fd in (control_fd, tracker_fd):
-        os.set_inheritable(fd, False)
+    os.set_inheritable(control_fd, False)
+    # Children are given the way to the tracker.  Held here, it would keep the tracker running,
+    # and the program waiting that stops its tracker, until this server ends.
+    _tracker()._fd = None  # noqa: SLF001
+    os.close(tracker_fd)
     _let_go_of_output()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control_fd) as control:
         Server(control, main_module, generators, data["environment"]).serve()
+
+
+def _clear_main() -> None:
+    """Take away what the command that started us left in ``__main__``: children may fill it."""
+    namespace = vars(sys.modules["__main__"])
+    for name in [name for name in namespace if not name.startswith("__")]:
+        del namespace[name]
 
 
 def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: int) -> None:
@@ -73,7 +81,7 @@ def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: in
         return
     preparation, preload = data["preparation"], data["preload"]
     general = {key: preparation[key] for key in preparation if key not in (NAME, PATH)}
-    spawn.prepare({**general, "name": NAME_OF_SERVER})
+    spawn.prepare(general)
     if warmth == warm_wire.EVERYTHING and "__main__" in preload and data["main"] is not None:
         with _with_a_parent():
             main_module.load(preparation, data["main"])
@@ -254,8 +262,9 @@ def _take_over(request: Request) -> None:
             os.dup2(given, fd)
             os.close(given)
     SERVER.adopt(request.control)
-    os.close(_tracker()._fd)  # noqa: SLF001
-    _tracker()._fd = request.tracker  # noqa: SLF001
+    if _tracker()._fd is not None:  # noqa: SLF001  # one of the server's own, then
+        os.close(_tracker()._fd)  # noqa: SLF001
+    _tracker()._fd, _tracker()._pid = request.tracker, None  # noqa: SLF001
     forkserver._forkserver._inherited_fds = request.fds  # type: ignore[attr-defined]  # noqa: SLF001
     # A grandchild must not keep the end of this child from being seen.
     os.register_at_fork(after_in_child=lambda: _close_if(request.status, identity))
