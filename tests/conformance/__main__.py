@@ -69,7 +69,11 @@ def arguments() -> argparse.Namespace:
 
 
 def chosen_classes(
-    given: argparse.Namespace, python: Path, folder: Path, suites: dict[str, list[str]]
+    given: argparse.Namespace,
+    python: Path,
+    folder: Path,
+    suites: dict[str, list[str]],
+    summary: Summary,
 ) -> Iterator[TestClass]:
     """Yield the classes that the command line asks for."""
     script = Path(__file__).with_name("one_class.py")
@@ -83,6 +87,8 @@ def chosen_classes(
             answer = json.loads(listing.stdout.splitlines()[-1])
             if "skipped" in answer:
                 print(f"{suite}: {module} is skipped: {answer['skipped']}")
+            if "failed" in answer:
+                summary.complain(f"{suite}: {module} cannot be imported: {answer['failed']}")
             for name, tests in answer.get("tests", {}).items():
                 if not _matches(name, RELEVANT.get(suite)) or not _matches(name, given.classes):
                     continue
@@ -123,6 +129,11 @@ class Summary:
         words = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
         name = f"{done.test_class.suite}/{done.test_class.name}"
         print(f"{name:<60} {words} ({done.seconds:.1f} s)", *lines, sep="\n", flush=True)
+
+    def complain(self, text: str) -> None:
+        """Something went wrong that belongs to no test."""
+        print(text)
+        self._bad.append(f"    {text}")
 
     def _verdict(self, test_id: str, outcome: str) -> str:
         reasons = [each for each in self._expected if each.explains(test_id)]
@@ -175,7 +186,7 @@ def main() -> int:
         if missing:
             print(f"skipped, not installed with this Python: {', '.join(sorted(missing))}")
         runs = []
-        for test_class in chosen_classes(given, python, folder, suites):
+        for test_class in chosen_classes(given, python, folder, suites, summary):
             log = logs / f"{test_class.suite}-{test_class.name}.log"
             log.unlink(missing_ok=True)
             runs.append(ClassRun(python, folder, log, given.seconds, test_class))

@@ -125,6 +125,8 @@ def main() -> None:
             listed = tests_of(module)
         except unittest.SkipTest as reason:
             print(json.dumps({"skipped": str(reason)}))
+        except Exception as error:  # whatever an import raises
+            print(json.dumps({"failed": repr(error)}))
         else:
             print(json.dumps({"tests": listed}))
     else:

@@ -33,6 +33,7 @@ USERS = ("test_asyncio/test_unix_events", "test_fcntl", "test_genericalias", "te
 _THE_PACKAGE = re.compile(r"\bmultiprocessing\b(?! pool'| is used)")
 _SIBLING = rf"({SHARED}|test_multiprocessing_\w+|{EXECUTORS}|mp_\w+)\b"
 _DOTTED_SIBLING = re.compile(rf"\btest(?=\.{_SIBLING})")
+_RELATIVE = re.compile(r"\bfrom \. import ")
 _SIBLING_FROM = re.compile(rf"\bfrom test import (?={_SIBLING})")
 
 _GENERATED = """\
@@ -104,7 +105,10 @@ def _copy_users(source: Path, home: Path, package: str) -> Iterator[str]:
     """Copy the tests of other modules, those that there are; yield the modules."""
     for user in USERS:
         if (source / f"{user}.py").exists():
-            _copy(source / f"{user}.py", home, package)
+            text = (source / f"{user}.py").read_text(encoding="utf-8")
+            parent = ".".join(("test", *Path(user).parts[:-1]))
+            text = _RELATIVE.sub(f"from {parent} import ", text)
+            (home / f"{Path(user).name}.py").write_text(rewritten(text, package=package), "utf-8")
             yield f"{PACKAGE}.{Path(user).name}"
 
 
