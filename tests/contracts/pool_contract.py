@@ -428,9 +428,9 @@ class WhateverUsersThrowAtIt:
     def test_unpicklable_result(self, pool: Any) -> None:
         """MaybeEncodingError, as in the standard library; others are not touched."""
         with pytest.raises(MaybeEncodingError):
-            pool.apply(tasks.give_lambda, (1,))
+            pool.apply(tasks.give_generator, (1,))
         with pytest.raises(MaybeEncodingError):
-            pool.map(tasks.give_lambda, [1, 2])
+            pool.map(tasks.give_generator, [1, 2])
 
     def test_result_that_cannot_be_opened(self, pool: Any) -> None:
         """The reason is raised."""

@@ -86,8 +86,8 @@ def out_of_memory(_: object) -> NoReturn:
     raise MemoryError
 
 
-def give_lambda(_: object) -> Any:
-    return lambda: None
+def give_generator(_: object) -> Any:
+    return (number for number in ())
 
 
 class Unopenable:

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from procession._native import _decode, _encode
 
+pytestmark = pytest.mark.usefixtures("codec_alone")
+
 BYTES_OBJECT, ASCII_OBJECT = 4, 5
 TAGS, PICKLE = 2, 3
 

@@ -17,6 +17,8 @@ import pytest
 
 from procession._native import _decode, _encode
 
+pytestmark = pytest.mark.usefixtures("codec_alone")
+
 PICKLE = 3
 OUT_OF_BAND_MIN = 32 * 1024
 

@@ -19,6 +19,8 @@ import pytest
 
 from procession._native import _decode, _encode, _set_fallback
 
+pytestmark = pytest.mark.usefixtures("codec_alone")
+
 PICKLE = 3
 BIG = 200_000  # more than fits into the pickle: such buffers go out of band
 ForkingPickler = reduction.ForkingPickler

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from procession._engine import config
 from procession._engine.ipc.waiting import wait
+from procession._engine.wire import pickler
+from procession._engine.wire.main_module import MAIN
 
 __all__ = [
     "EOF_DESPITE_INHERITED_ENDS",
@@ -53,6 +55,12 @@ EOF_DESPITE_INHERITED_ENDS: Final = NAME == "native"
 
 OUT_OF_BAND_BUFFERS: Final = NAME == "native"
 """Whether big buffers, such as NumPy's arrays, are received as views of shared memory."""
+
+if NAME == "native":
+    from procession._engine import native
+
+    native.set_fallback(pickler.by_value)
+    MAIN.listen(native.set_main_by_value)
 
 if TYPE_CHECKING or NAME == "native":
     from procession._engine.ipc.native_connection import Connection, Pipe, recv_handle, send_handle

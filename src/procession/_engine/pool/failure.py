@@ -17,6 +17,7 @@ from multiprocessing.pool import (  # type: ignore[attr-defined]  # typeshed omi
 from typing import Any
 
 from procession._engine.errors import RemoteError
+from procession._engine.wire import pickler
 
 __all__ = ["MaybeEncodingError", "RemoteTraceback", "pack_failure", "unpack_failure"]
 
@@ -73,7 +74,7 @@ def _pickled(error: BaseException) -> bytes | None:
     if isinstance(error, _ENDS_A_PROGRAM):
         return None
     try:
-        data = pickle.dumps(error)
+        data = pickler.dumps_exception(error)
         return data if type(pickle.loads(data)) is type(error) else None
     except Exception:  # it is the user's class: whatever it is, the text goes
         return None

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.failure import unpack_failure
-from procession._engine.pool.parcel import PLAIN, pack, pack_by_value, unpack
+from procession._engine.pool.parcel import PLAIN, pack, unpack
 from procession._engine.pool.worker import NO_FUNCTION
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _bodies_one_by_one(
         parts = [chunk.part(place, place + 1, chunk.attempts) for place in range(size)]
         return [body for part in parts for body in bodies(part, refuse)]
     try:
-        data, buffers = pack_by_value(chunk.items)
+        data, buffers = pack(chunk.items)
     except Exception:  # the first reason is the one to tell
         refuse(chunk, error)
         return []

@@ -16,14 +16,13 @@ from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from procession._engine.ipc import transport
+from procession._engine.wire import pickler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PLAIN", "Buffers", "pack", "pack_by_value", "unpack"]
+__all__ = ["PLAIN", "Buffers", "pack", "unpack"]
 
 PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 """Exact types whose values travel as they are."""
@@ -35,28 +34,23 @@ _PROTOCOL = 5
 
 
 def pack(obj: Any) -> tuple[bytes, Buffers]:
-    """Pickle ``obj``, by the C pickler and ForkingPickler's reducers.
+    """Pickle ``obj`` by the C pickler; by value what it refuses, or the workers cannot import.
 
     Raises whatever pickling it raises.
     """
-    if transport.OUT_OF_BAND_BUFFERS:
-        buffers: list[pickle.PickleBuffer] = []
-        data = _dump(obj, buffers.append)
-        return data, tuple(buffers) or None
-    return _dump(obj, None), None
-
-
-def pack_by_value(obj: Any) -> tuple[bytes, Buffers]:
-    """As ``pack``; what cannot be pickled so (lambdas, closures) travels by value.
-
-    Raises what ``pack`` raised when that fails too.
-    """
+    buffers: list[pickle.PickleBuffer] = []
+    take_out = buffers.append if transport.OUT_OF_BAND_BUFFERS else None
     try:
-        return pack(obj)
-    except Exception:
+        data = _dump(obj, take_out)
+    except pickler.REFUSALS:
+        buffers.clear()
         with suppress(Exception):
-            return cloudpickle.dumps(obj), None
+            return pickler.by_value(obj, take_out), tuple(buffers) or None
         raise
+    if pickler.names_main(data):
+        buffers.clear()
+        data = pickler.by_value(obj, take_out)
+    return data, tuple(buffers) or None
 
 
 def unpack(data: bytes, buffers: Buffers) -> Any:
@@ -66,9 +60,9 @@ def unpack(data: bytes, buffers: Buffers) -> Any:
 
 def _dump(obj: Any, on_buffer: Callable[[pickle.PickleBuffer], object] | None) -> bytes:
     stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, _PROTOCOL, buffer_callback=on_buffer)
-    pickler.dispatch_table = _reducers()
-    pickler.dump(obj)
+    plain = pickle.Pickler(stream, _PROTOCOL, buffer_callback=on_buffer)
+    plain.dispatch_table = _reducers()
+    plain.dump(obj)
     return stream.getvalue()
 
 

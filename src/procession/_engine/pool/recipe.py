@@ -22,7 +22,8 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from procession._engine.pool.parcel import pack_by_value, unpack
+from procession._engine.pool.parcel import pack, unpack
+from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ class Recipe:
     """
 
     def __init__(self, function: Any, kind: int, *, eager: bool, call: int) -> None:
-        data, buffers = pack_by_value(function)
+        data, buffers = pack(function)
         self._fd = -1
         self._path: str | None = None
         head = bytes((kind, _EAGER if eager else 0))
@@ -106,6 +107,7 @@ def _is_found_by_name(function: Any) -> bool:
     return (
         isinstance(function, (FunctionType, BuiltinFunctionType, type))
         and "<" not in function.__qualname__
+        and not (function.__module__ == "__main__" and MAIN.travels_by_value())
         and getattr(function, "__self__", None).__class__ in (type(None), type(os))
     )
 

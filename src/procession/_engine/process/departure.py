@@ -13,8 +13,12 @@ from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc.inheritance import weaken_unreachable
+from procession._engine.process.executor import serve_executors
 from procession._engine.process.lifeline import end_with
+from procession._engine.process.main_module import NameWithoutMain
 from procession._engine.process.report import ReportFile, watch_arrival, watch_run
+from procession._engine.wire import pickler
+from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,22 +40,24 @@ class Luggage:
         self.end_watch = end_watch
         """Ends the watch over the unpickling; None in a forked child, where there is none."""
 
-    def __reduce__(self) -> tuple[Callable[..., Luggage], tuple[Any, Any]]:
+    def __reduce__(self) -> tuple[Callable[..., Luggage], tuple[Any, Any, bool]]:
         handles = reduction.DupFd(self.report_fd), reduction.DupFd(self.lifeline_fd)
-        return _unpack, handles
+        return _unpack, (*handles, MAIN.is_importable())
 
 
-def _unpack(report_handle: Any, lifeline_handle: Any) -> Luggage:
+def _unpack(report_handle: Any, lifeline_handle: Any, has_main: bool) -> Luggage:
     """In a spawned child: take over the descriptors and begin to report."""
+    if not has_main:
+        MAIN.be_absent()
     report_fd, lifeline_fd = report_handle.detach(), lifeline_handle.detach()
     for fd in (report_fd, lifeline_fd):
         os.set_inheritable(fd, False)
     return Luggage(report_fd, lifeline_fd, watch_arrival(ReportFile(report_fd)))
 
 
-def _arrive(luggage: Luggage, process: BaseProcess) -> Departure:
-    """In a spawned child: both have been unpickled, in this order."""
-    return Departure(process, luggage)
+def _arrive(luggage: Luggage, data: bytes) -> Departure:
+    """In a spawned child: the luggage has been unpickled; the process is now."""
+    return Departure(pickler.loads(data), luggage)
 
 
 class Departure:
@@ -60,19 +66,26 @@ class Departure:
     def __init__(self, process: BaseProcess, luggage: Luggage) -> None:
         self.process = process
         self.luggage = luggage
+        serve_executors()
+        if MAIN.before_start():
+            pickler.know_classes_of_main()
 
     @property
     def _name(self) -> str:
-        """Launchers write it into the preparation data of the child."""
-        return self.process.name
+        """Launchers that do not fork write it into the preparation data of the child."""
+        MAIN.expect("spawn")
+        name = self.process.name
+        return name if MAIN.is_importable() else NameWithoutMain(name)
 
-    def __reduce__(self) -> tuple[Callable[..., Departure], tuple[Luggage, BaseProcess]]:
-        return _arrive, (self.luggage, self.process)
+    def __reduce__(self) -> tuple[Callable[..., Departure], tuple[Luggage, bytes]]:
+        # By value at once, not as a second try: descriptors may be promised to the child once.
+        return _arrive, (self.luggage, pickler.by_value(self.process))
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         """In the child: do our part, then run the process.  Returns the exit code."""
         luggage = self.luggage
         if luggage.end_watch is None:
+            MAIN.be_forked()
             weaken_unreachable(self.process)
         else:
             luggage.end_watch()

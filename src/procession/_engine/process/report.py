@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import RemoteError
 from procession._engine.lifecycle import close_with, file_identity
+from procession._engine.wire import pickler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ def _describe(error: BaseException) -> tuple[str, str, str, bytes | None]:
     except Exception:  # noqa: BLE001  # the program's own code
         text = "<the exception's text cannot be had: its __str__ fails>"
     try:
-        pickled: bytes | None = pickle.dumps(error)
+        pickled: bytes | None = pickler.dumps_exception(error)
     except Exception:  # noqa: BLE001  # the program's own code
         pickled = None
     return f"{kind.__module__}.{kind.__qualname__}", text, "".join(lines), pickled

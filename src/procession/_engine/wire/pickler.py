@@ -1,24 +1,85 @@
-"""Objects to bytes and back, for the transports written in Python.
+"""Objects to bytes and back: by the C pickler where it can, by value where it cannot.
 
 The reducers that programs register on ``multiprocessing.reduction.ForkingPickler`` (PyTorch
 does for its tensors) are honoured, because that very class is used.
+
+Two things make an object go to the slower pickler (``wire.by_value``): the C pickler refuses it (a
+lambda, a closure, a class of a function), or its pickle names ``__main__`` where other processes
+may lack ours.  Ordinary objects pay for neither.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["dumps", "loads"]
+from procession._engine.wire.main_module import MAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "REFUSALS",
+    "by_value",
+    "dumps",
+    "dumps_exception",
+    "know_classes_of_main",
+    "loads",
+    "names_main",
+]
+
+REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
+"""What the C pickler raises for an object that the other pickler may know to handle."""
+
+_MAIN_BY_NAME = b"\x8c\x08__main__"
+"""How a pickle names ``__main__``: an opcode, the length, the text."""
+
+
+def names_main(data: bytes | bytearray | memoryview) -> bool:
+    """Return whether a pickle refers to ``__main__``, and so must not be sent as it is."""
+    return MAIN.travels_by_value() and _MAIN_BY_NAME in bytes(data)
+
+
+def by_value(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
+    """Return a pickle in which code goes by value where it must; raises what pickling raises."""
+    # Loads cloudpickle, which most programs never need.
+    from procession._engine.wire.by_value import dumps as dumps_by_value  # noqa: PLC0415
+
+    return dumps_by_value(obj, buffer_callback)
+
+
+def know_classes_of_main() -> None:
+    """Before a fork: have the child know the classes of a growing main module as its own."""
+    from procession._engine.wire import by_value  # noqa: PLC0415  # loads cloudpickle
+
+    by_value.know_classes_of_main()
 
 
 def dumps(obj: Any) -> bytes:
     """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
     buffer = io.BytesIO()
-    ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
-    return buffer.getvalue()  # hands out the buffer's own bytes, not a copy
+    try:
+        ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
+    except REFUSALS:
+        with suppress(Exception):
+            return by_value(obj)
+        raise
+    data = buffer.getvalue()  # hands out the buffer's own bytes, not a copy
+    return by_value(obj) if names_main(data) else data
+
+
+def dumps_exception(error: BaseException) -> bytes:
+    """The pickled form of an exception whose class the receiver may know.
+
+    Raises what pickling raises for one of a class that it cannot know: its text will do.
+    """
+    if type(error).__module__ == "__main__" and MAIN.travels_by_value():
+        return by_value(error)
+    data = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+    return by_value(error) if names_main(data) else data
 
 
 def loads(data: bytes | bytearray | memoryview) -> Any:
