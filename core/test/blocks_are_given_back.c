@@ -193,6 +193,56 @@ static void block_that_was_private_is_shared_when_it_is_used_anew(void) {
     check_only_chunks_left();
 }
 
+static void sweep_for_ever(void *context) {
+    uint64_t freed;
+    (void)context;
+    for (;;) {
+        CHECK_STATUS(PSN_OK, psn_segment_reclaim(segment, &freed));
+    }
+}
+
+static void look_at_inherited(void *context) {
+    psn_hold *const *holds = context;
+    for (int look = 0; look < 3; look++) {
+        for (uint64_t i = 0; i < 3; i++) {
+            CHECK(pattern_is(psn_hold_address(holds[i]), SIZE, 60 + i));
+        }
+        usleep(300);
+    }
+    for (uint64_t i = 0; i < 3; i++) {
+        psn_hold_release(holds[i]);
+    }
+}
+
+/* Nobody may take an heir for dead while it is being born. */
+static void heirs_survive_sweeping(void) {
+    pid_t sweeper = child(sweep_for_ever, NULL), heirs[6];
+    for (unsigned round = 0; round < 20; round++) {
+        psn_hold *holds[3];
+        for (uint64_t i = 0; i < 3; i++) {
+            CHECK_STATUS(PSN_OK, put_block(queue, 1, 60 + i, SIZE));
+            holds[i] = take_hold();
+        }
+        for (int i = 0; i < 6; i++) {
+            heirs[i] = child(look_at_inherited, holds);
+        }
+        for (uint64_t i = 0; i < 3; i++) {
+            psn_hold_release(holds[i]);
+        }
+        for (uint64_t i = 0; i < 8; i++) { /* what was freed too soon would be written over */
+            CHECK_STATUS(PSN_OK, put_block(queue, 1, 70 + i, SIZE));
+            CHECK_EQUAL(70 + i, take_number(queue, NULL));
+        }
+        kill(heirs[0], SIGKILL);
+        end_of(heirs[0], 20);
+        for (int i = 1; i < 6; i++) {
+            ends_well(heirs[i]);
+        }
+    }
+    kill(sweeper, SIGKILL);
+    ends_killed(sweeper);
+}
+
 int main(void) {
     begin(60);
     CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
@@ -202,6 +252,7 @@ int main(void) {
     children_keep_what_they_inherited();
     killed_heir_gives_back_what_it_inherited();
     block_that_was_private_is_shared_when_it_is_used_anew();
+    heirs_survive_sweeping();
     psn_queue_detach(queue);
     CHECK_EQUAL(0, count_maps());
     return 0;
