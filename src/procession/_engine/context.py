@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc import locks, transport
 from procession._engine.process.process import Process, SpawnProcess
+from procession._engine.wire.main_module import MAIN
 
 if sys.platform != "win32":
     from procession._engine.process.process import ForkProcess, ForkServerProcess
@@ -74,18 +75,19 @@ class BaseContext(std.BaseContext):
 
     def Queue(self, maxsize: int = 0) -> transport.Queue:
         """Return a queue that holds at most ``maxsize`` messages (0: no limit)."""
-        return transport.Queue(maxsize, ctx=self.get_context())
+        return transport.Queue(maxsize, ctx=self._for_messages())
 
     def JoinableQueue(self, maxsize: int = 0) -> transport.JoinableQueue:
         """Return a queue with ``task_done()`` and ``join()``."""
-        return transport.JoinableQueue(maxsize, ctx=self.get_context())
+        return transport.JoinableQueue(maxsize, ctx=self._for_messages())
 
     def SimpleQueue(self) -> transport.SimpleQueue:
         """Return a queue with ``put``, ``get``, ``empty`` and ``close`` only."""
-        return transport.SimpleQueue(ctx=self.get_context())
+        return transport.SimpleQueue(ctx=self._for_messages())
 
     def Pipe(self, duplex: bool = True) -> tuple[transport.Connection, transport.Connection]:
         """Return two connected connections; with ``duplex=False`` (receiver, sender)."""
+        MAIN.expect(self.get_start_method(allow_none=True))
         return transport.Pipe(duplex)
 
     def Pool(
@@ -108,6 +110,12 @@ class BaseContext(std.BaseContext):
             context=self.get_context(),
             **options,
         )
+
+    def _for_messages(self) -> Any:
+        """Return this context; what is sent from now on goes to processes that it starts."""
+        context = self.get_context()
+        MAIN.expect(context.get_start_method())
+        return context
 
     def get_context(self, method: str | None = None) -> Any:
         """Return the context of a start method; without one, this context.
