@@ -192,7 +192,8 @@ psn_status psn_channel_take(psn_channel *channel, unsigned flags, psn_inbox *inb
 psn_status psn_channel_wait_message(psn_channel *channel, uint64_t deadline);
 /* The in-descriptor is from now on readable while a message or the end of file is there. */
 psn_status psn_channel_watch(psn_channel *channel);
-/* Stops counting as a holder of the end until it is next used. */
+/* Stops counting as a holder of the end until it is next used; does nothing while a thread of this
+ * process waits at it, which is using it. */
 void psn_channel_weaken(psn_channel *channel);
 
 /* ---- locks and their kin -------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct psn_channel {
     int in_fd, out_fd;       /* strong: this process counts as a holder of the end */
     int weak_in_fd, weak_out_fd;
     psn_atomic32 is_weak;
+    psn_atomic32 waiting; /* threads asleep on the descriptors: no time to weaken */
     unsigned end;
     bool sends; /* a direction that was broken while weak has no descriptor any more */
     psn_atomic32 seen_closes; /* of the out lane, when its reader was last known to be there */
@@ -146,16 +147,20 @@ static bool weaken_fd(int *strong, int *weak) {
 void psn_channel_weaken(psn_channel *channel) {
     psn_process_lock();
     if (psn_load_relaxed32(&channel->is_weak) == 0) {
-        if (weaken_fd(&channel->in_fd, &channel->weak_in_fd) &&
+        psn_store_relaxed32(&channel->is_weak, 1);
+        psn_fence_seq(); /* a thread that comes to wait sees it, or we see the thread */
+        if (psn_load_relaxed32(&channel->waiting) != 0) {
+            psn_store_release32(&channel->is_weak, 0);
+        } else if (weaken_fd(&channel->in_fd, &channel->weak_in_fd) &&
             weaken_fd(&channel->out_fd, &channel->weak_out_fd)) {
             psn_os_close(channel->in_fd);
             psn_os_close(channel->out_fd);
             channel->in_fd = channel->out_fd = -1;
-            psn_store_release32(&channel->is_weak, 1);
         } else { /* no /proc: stay strong */
             psn_os_close(channel->weak_in_fd);
             psn_os_close(channel->weak_out_fd);
             channel->weak_in_fd = channel->weak_out_fd = -1;
+            psn_store_release32(&channel->is_weak, 0);
         }
     }
     psn_process_unlock();
@@ -189,6 +194,17 @@ static psn_status strengthen_slow(psn_channel *channel) {
 static inline psn_status strengthen(psn_channel *channel) {
     return PSN_LIKELY(psn_load_acquire32(&channel->is_weak) == 0) ? PSN_OK
                                                                   : strengthen_slow(channel);
+}
+
+/* Until end_wait the end stays as strong as it is now. */
+static psn_status begin_wait(psn_channel *channel) {
+    psn_add_acq_rel32(&channel->waiting, 1);
+    psn_fence_seq(); /* pairs with the one in psn_channel_weaken */
+    return strengthen(channel);
+}
+
+static void end_wait(psn_channel *channel) {
+    psn_add_acq_rel32(&channel->waiting, UINT32_MAX); /* minus one */
 }
 
 /* ---- what it is ---- */
@@ -256,7 +272,7 @@ psn_status psn_channel_send(psn_channel *channel, const psn_message *message, un
     return status;
 }
 
-psn_status psn_channel_wait_room(psn_channel *channel, uint64_t deadline) {
+static psn_status wait_while_there(psn_channel *channel, uint64_t deadline) {
     for (;;) {
         if (is_broken(channel)) {
             return PSN_BROKEN;
@@ -268,6 +284,15 @@ psn_status psn_channel_wait_room(psn_channel *channel, uint64_t deadline) {
             return status;
         }
     }
+}
+
+psn_status psn_channel_wait_room(psn_channel *channel, uint64_t deadline) {
+    psn_status status = begin_wait(channel);
+    if (status == PSN_OK) {
+        status = wait_while_there(channel, deadline);
+    }
+    end_wait(channel);
+    return status;
 }
 
 /* ---- receiving ---- */
@@ -336,15 +361,13 @@ static psn_status sleep_for_message(psn_channel *channel, uint64_t deadline) {
 }
 
 psn_status psn_channel_wait_message(psn_channel *channel, uint64_t deadline) {
-    psn_status status = strengthen(channel);
-    if (PSN_UNLIKELY(status != PSN_OK)) {
-        return status;
+    psn_status status = begin_wait(channel);
+    if (PSN_LIKELY(status == PSN_OK) && !psn_lane_has_message(channel->in.shared) &&
+        (deadline == 0 || !psn_lane_spin_for_message(&channel->in))) {
+        status = sleep_for_message(channel, deadline);
     }
-    if (psn_lane_has_message(channel->in.shared) ||
-        (deadline > 0 && psn_lane_spin_for_message(&channel->in))) {
-        return PSN_OK;
-    }
-    return sleep_for_message(channel, deadline);
+    end_wait(channel);
+    return status;
 }
 
 psn_status psn_channel_watch(psn_channel *channel) {

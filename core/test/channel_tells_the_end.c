@@ -1,6 +1,8 @@
 /* Description: when every copy of one end of a channel is closed or killed, the other end gets
  * what is left and then the end of file, and sending says that nobody receives; weak copies do
  * not count and become strong again on use; a sender that waits for room is woken. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 
 #include "harness.h"
@@ -144,6 +146,39 @@ static void weak_reader_sees_the_end_that_came_while_it_was_weak(void) {
     psn_channel_close(first);
 }
 
+static void *wait_for_the_end(void *context) {
+    char text[64];
+    CHECK_STATUS(PSN_EOF, receive(context, text, in_future(20 * SECOND)));
+    return NULL;
+}
+
+/* A thread that sleeps at an end is using it: its descriptor must not be closed under it. */
+static void waiting_thread_keeps_the_end_strong(void) {
+    psn_channel *first, *second;
+    int memory_fd, in_fd, out_fd;
+    pthread_t thread;
+    CHECK_STATUS(PSN_OK, psn_channel_create(true, &first, &second));
+    CHECK_STATUS(PSN_OK, psn_channel_descriptors(first, &memory_fd, &in_fd, &out_fd));
+    CHECK_EQUAL(0, pthread_create(&thread, NULL, wait_for_the_end, first));
+    usleep(20000);
+    psn_channel_weaken(first);
+    CHECK(fcntl(in_fd, F_GETFD) >= 0);
+    psn_channel_close(second);
+    CHECK_EQUAL(0, pthread_join(thread, NULL));
+    psn_channel_weaken(first); /* nobody waits any more */
+    CHECK(fcntl(in_fd, F_GETFD) < 0);
+    psn_channel_close(first);
+}
+
+static void weak_sender_can_wait_for_room(void) {
+    psn_channel *first, *second;
+    CHECK_STATUS(PSN_OK, psn_channel_create(true, &first, &second));
+    psn_channel_weaken(first);
+    CHECK_STATUS(PSN_OK, psn_channel_wait_room(first, in_future(SECOND)));
+    psn_channel_close(first);
+    psn_channel_close(second);
+}
+
 static void fill_until_broken(void *context) {
     psn_channel **ends = context;
     char *big = calloc(1, 1 << 20);
@@ -228,6 +263,8 @@ int main(void) {
     weak_copies_do_not_count();
     weak_copy_in_the_parent_lets_the_childs_end_show();
     weak_reader_sees_the_end_that_came_while_it_was_weak();
+    waiting_thread_keeps_the_end_strong();
+    weak_sender_can_wait_for_room();
     waiting_sender_is_told(false);
     waiting_sender_is_told(true);
     simplex_has_one_direction();
