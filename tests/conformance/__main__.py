@@ -28,6 +28,7 @@ from pathlib import Path
 
 from tests.conformance import expectations, rewriting
 from tests.conformance.classes import ClassOutcome, ClassRun, TestClass
+from tests.conformance.expectations import Expectation
 
 RELEVANT = {
     # Threads and futures have nothing to do with us.
@@ -77,7 +78,6 @@ def chosen_classes(
 ) -> Iterator[TestClass]:
     """Yield the classes that the command line asks for."""
     script = Path(__file__).with_name("one_class.py")
-    expected = expectations.read()
     for suite, modules in suites.items():
         if given.suite and suite not in given.suite:
             continue
@@ -96,7 +96,7 @@ def chosen_classes(
                     test
                     for test in tests
                     if fnmatchcase(test, given.test)
-                    and not any(each.hangs(f"{suite}/{name}.{test}") for each in expected)
+                    and not any(each.hangs(f"{suite}/{name}.{test}") for each in summary.expected)
                 )
                 if wanted:
                     yield TestClass(suite, module, name, wanted)
@@ -109,8 +109,8 @@ def _matches(name: str, patterns: Iterable[str] | None) -> bool:
 class Summary:
     """Counts, compares with what is expected, and prints."""
 
-    def __init__(self) -> None:
-        self._expected = expectations.read()
+    def __init__(self, expected: list[Expectation]) -> None:
+        self.expected = expected
         self._totals: Counter[str] = Counter()
         self._bad: list[str] = []
 
@@ -136,7 +136,7 @@ class Summary:
         self._bad.append(f"    {text}")
 
     def _verdict(self, test_id: str, outcome: str) -> str:
-        reasons = [each for each in self._expected if each.explains(test_id)]
+        reasons = [each for each in self.expected if each.explains(test_id)]
         if outcome == "failed":
             return "failed as expected" if reasons else "failed"
         if outcome == "ok" and any(not reason.sometimes for reason in reasons):
@@ -177,7 +177,7 @@ def main() -> int:
     logs: Path = given.logs.resolve() / sys.implementation.cache_tag
     logs.mkdir(parents=True, exist_ok=True)
     print(f"Python {platform.python_version()}, its tests in {source}; logs in {logs}")
-    summary = Summary()
+    summary = Summary(expectations.read() if given.against == "procession" else [])
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name).resolve()
         python = rewriting.make_interpreter(folder)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from procession._engine.ipc import transport
+
 KINDS = ("difference", "private", "standard library")
 """Why a test may fail: we differ on purpose, it looks at internals, it fails there as well."""
 
@@ -27,12 +29,16 @@ class Expectation:
     until: tuple[int, ...] = (3, 99)
     sometimes: bool = False
     """Whether a test may pass as well: it fails by chance, or under one start method."""
+    transport: str | None = None
+    """The only transport for which this holds: "native" or "portable"."""
     run: bool = True
     """False for what would wait for ever."""
 
     def explains(self, test_id: str) -> bool:
         """Whether the failure of this test, ``suite/Class.test``, is expected."""
         here = sys.version_info[:2]
+        if self.transport not in (None, transport.NAME):
+            return False
         return self.since <= here <= self.until and any(
             fnmatchcase(test_id, pattern) for pattern in self.tests
         )
@@ -57,6 +63,7 @@ def read(path: Path | None = None) -> list[Expectation]:
             since=_version(entry.get("since", "3.10")),
             until=_version(entry.get("until", "3.99")),
             sometimes=entry.get("sometimes", False),
+            transport=entry.get("transport"),
             run=entry.get("run", True),
         )
         for entry in json.loads(path.read_text(encoding="utf-8"))
