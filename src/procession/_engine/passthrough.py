@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class _Door(ModuleType):
@@ -51,8 +51,21 @@ _STANDARD: dict[str, str] = {}
 """Door -> the module that it stands in front of."""
 
 
+_KEPT: dict[str, ModuleType] = {}
+"""Standard modules whose names in ``sys.modules`` mean something else by now."""
+
+
+def keep(modules: Mapping[str, ModuleType]) -> None:
+    """Have doors look into these standard modules, whatever ``sys.modules`` has in their place."""
+    _KEPT.update(modules)
+
+
+def _module(name: str) -> ModuleType:
+    return _KEPT.get(name) or importlib.import_module(name)
+
+
 def _standard_of(door: ModuleType) -> ModuleType:
-    return importlib.import_module(_STANDARD[door.__name__])
+    return _module(_STANDARD[door.__name__])
 
 
 def names_of(standard: str, door: str) -> Callable[[str], Any]:
@@ -62,7 +75,7 @@ def names_of(standard: str, door: str) -> Callable[[str], Any]:
 
     def look_into_standard(name: str) -> Any:
         try:
-            return getattr(importlib.import_module(standard), name)
+            return getattr(_module(standard), name)
         except AttributeError:
             raise AttributeError(
                 f"module {door!r} has no attribute {name!r}, and neither has {standard!r}"

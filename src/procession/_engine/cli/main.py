@@ -14,7 +14,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from procession._engine.cli import demo
+from procession._engine.cli import demo, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Command(Protocol):
         """Do the work; return the exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (demo,)
+COMMANDS: tuple[Command, ...] = (demo, run)
 
 # What a shell reports for a program that ended by SIGINT, and by SIGPIPE.
 INTERRUPTED = 130

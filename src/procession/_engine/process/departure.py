@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from procession._engine.ipc.inheritance import weaken_unreachable
 from procession._engine.process.executor import serve_executors
 from procession._engine.process.lifeline import end_with
-from procession._engine.process.main_module import NameWithoutMain
+from procession._engine.process.main_module import NameAndMore
 from procession._engine.process.report import ReportFile, watch_arrival, watch_run
 from procession._engine.wire import pickler
 from procession._engine.wire.main_module import MAIN
@@ -74,8 +74,7 @@ class Departure:
     def _name(self) -> str:
         """Launchers that do not fork write it into the preparation data of the child."""
         MAIN.expect("spawn")
-        name = self.process.name
-        return name if MAIN.is_importable() else NameWithoutMain(name)
+        return NameAndMore(self.process.name)
 
     def __reduce__(self) -> tuple[Callable[..., Departure], tuple[Luggage, bytes]]:
         # By value at once, not as a second try: descriptors may be promised to the child once.

@@ -1,10 +1,14 @@
-"""A child that is not to import the parent's main module, and how it is kept from doing so.
+"""What a child that is no fork does before it imports its parent's main module.
 
 The standard library's preparation of a child names the main module, and the child imports it
-before anything of ours is there.  It does not where its ``__main__`` has that name or path already.
-So the child's ``__main__``, which is empty, is given it: the name of the process, the first thing
-that the child reads, is pickled as an expression that does so.  Only builtins may occur in it, for
-``sys.path`` has not arrived by then.  See docs/design/main-module.md.
+before anything of ours is there.  But the first thing that it reads is the name of the process, and
+we pickle that as an expression.  Only builtins may occur in it, for ``sys.path`` comes later.
+
+* A main module that is not to be imported: the child does not where its ``__main__`` has that name
+  or path already.  So its ``__main__``, which is empty, is given it.
+* A program that runs with us in the place of ``multiprocessing``: so must its main module there.
+
+See docs/design/main-module.md.
 """
 
 from __future__ import annotations
@@ -12,28 +16,41 @@ from __future__ import annotations
 from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.wire.main_module import MAIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NameWithoutMain"]
+__all__ = ["FIRST", "NameAndMore"]
 
-_SET = "[setattr(__import__('sys').modules['__main__'],{attribute!r},{value}),{name!r}][1]"
+FIRST: list[str] = []
+"""Expressions that every child which is no fork evaluates first."""
+
+_GIVE = "setattr(__import__('sys').modules['__main__'],{attribute!r},{value})"
 _SPEC = "__import__('importlib.machinery',fromlist=['*']).ModuleSpec({name!r},None)"
 
 
-class NameWithoutMain(str):
-    """The name of a process whose child is to begin without our main module."""
+class NameAndMore(str):
+    """The name of a process, and what its child is to do when it reads the name."""
 
     __slots__ = ()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        preparation = spawn.get_preparation_data(str(self))
-        name = preparation.get("init_main_from_name")
-        path = preparation.get("init_main_from_path")
-        if name is not None:
-            given = {"attribute": "__spec__", "value": _SPEC.format(name=name)}
-        elif path is not None:
-            given = {"attribute": "__file__", "value": repr(path)}
-        else:
-            return str, (str(self),)
-        return eval, (_SET.format(name=str(self), **given),)
+        name = str(self)
+        steps = [*FIRST, *_keep_from_main(name)]
+        if not steps:
+            return str, (name,)
+        return eval, (f"[{','.join(steps)},{name!r}][-1]",)
+
+
+def _keep_from_main(process_name: str) -> list[str]:
+    if MAIN.is_importable():
+        return []
+    preparation = spawn.get_preparation_data(process_name)
+    name = preparation.get("init_main_from_name")
+    path = preparation.get("init_main_from_path")
+    if name is not None:
+        return [_GIVE.format(attribute="__spec__", value=_SPEC.format(name=name))]
+    if path is not None:
+        return [_GIVE.format(attribute="__file__", value=repr(path))]
+    return []
