@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import pkgutil
 import statistics
 import subprocess
 import sys
@@ -27,10 +26,9 @@ LONG = (5, 1.5)
 
 
 def all_questions() -> list[Question]:
-    """Return the questions of `bench/questions`, by name."""
+    """Return the questions of `bench/questions`, in their order."""
     return [
-        importlib.import_module(f"bench.questions.{module.name}").QUESTION
-        for module in pkgutil.iter_modules(questions.__path__)
+        importlib.import_module(f"bench.questions.{module}").QUESTION for module in questions.ORDER
     ]
 
 

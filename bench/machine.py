@@ -16,7 +16,7 @@ def describe() -> dict[str, str | int | float]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(pages * size / (1 << 30), 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "architecture": platform.machine(),
         "virtual": "hypervisor" in _cpuinfo(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["amount", "ratio"]
+__all__ = ["amount", "measure", "ratio"]
+
+LARGER = {"us": "ms", "ms": "s", "KiB": "MiB"}
+"""The unit that is a thousand times (1,024 times for bytes) another."""
 
 
 def amount(value: float) -> str:
@@ -16,6 +19,14 @@ def amount(value: float) -> str:
     if abs(value) >= 0.0995:
         return f"{value:.2f}"
     return f"{value:.3g}"
+
+
+def measure(value: float, unit: str) -> str:
+    """Return a figure with its unit, or with a larger one where the figure is in the thousands."""
+    while value >= 1000 and unit in LARGER:
+        value /= 1024 if unit.endswith("iB") else 1000
+        unit = LARGER[unit]
+    return f"{amount(value)} {unit}"
 
 
 def ratio(value: float) -> str:

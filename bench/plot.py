@@ -132,10 +132,12 @@ def bars(title: str, x_title: str, rows: Sequence[Bar]) -> str:
             f" height='{step - 8}' fill='{COLOURS[0] if is_met else COLOURS[1]}'/>"
         )
         parts.append(_text(names - 8, y + 11, row.name, anchor="end", size=11))
-        parts.append(_text(max(start, end) + 5, y + 11, amount(row.value), anchor="start", size=11))
+        furthest = max(start, end)
         if row.mark:
             place = along.place(row.mark)
+            furthest = max(furthest, place)
             parts.append(_line(place, y - 3, place, y + step - 5, INK))
+        parts.append(_text(furthest + 5, y + 11, amount(row.value), anchor="start", size=11))
     parts.append(_line(start, TOP, start, height - BOTTOM, INK, "3 3"))
     parts.append(_text((names + WIDTH) / 2, height - 12, x_title))
     return _page(WIDTH, height, title, parts)

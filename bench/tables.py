@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.case import OURS, STANDARD, Case, Question
 from bench.contenders import CONTENDERS
-from bench.numbers import amount, ratio
+from bench.numbers import amount, measure, ratio
 from bench.results import CaseResult, Results, Verdict
 
 __all__ = ["behind", "case_table", "headline_table", "machine_lines", "missed", "target_table"]
@@ -16,7 +16,7 @@ def _cell(result: CaseResult, contender: str | None, unit: str) -> str:
     median = None if contender is None else result.median(contender)
     if median is None or contender is None:
         return "failed" if contender in result.failures else ""
-    return f"{amount(median)} {unit}"
+    return measure(median, unit)
 
 
 def _unit(case: Case) -> str:
@@ -120,8 +120,8 @@ def _contender_row(case: Case, result: CaseResult, contender: str) -> list[str]:
     return [
         case.name,
         title,
-        f"{amount(result.median(contender) or 0.0)} {_unit(case)}",
-        f"{amount(min(figures))} - {amount(max(figures))}",
+        measure(result.median(contender) or 0.0, _unit(case)),
+        f"{measure(min(figures), _unit(case))} - {measure(max(figures), _unit(case))}",
         "" if middle is None or contender == STANDARD else ratio(middle),
         ", ".join(also),
     ]
@@ -156,7 +156,7 @@ def behind(measured: Measured) -> list[str]:
             if (theirs > ours) if case.more_is_better else (theirs < ours):
                 found.append(
                     f"- {question.title}: {case.name}: {CONTENDERS[contender].title}"
-                    f" {amount(theirs)} {_unit(case)}, procession {amount(ours)}"
+                    f" {measure(theirs, _unit(case))}, procession {measure(ours, _unit(case))}"
                 )
     return found
 

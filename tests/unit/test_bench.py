@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-from bench import plot, report, runner, stream, tables
+from bench import plot, questions, report, runner, stream, tables
 from bench.__main__ import all_questions
 from bench.case import Case, Question, Target
 from bench.contenders import CONTENDERS, Contender
@@ -109,8 +110,14 @@ def test_results_of_two_machines_are_not_joined():
         merge([_results("2026-01-01"), other])
 
 
+def test_every_question_is_in_the_report():
+    """The order of the report names each module of questions."""
+    modules = [module.name for module in pkgutil.iter_modules(questions.__path__)]
+    assert sorted(questions.ORDER) == sorted(modules)
+
+
 def test_every_question_says_what_and_why():
-    """Each module has a docstring, cases of distinct names, and contenders that exist."""
+    """Cases have distinct names, and contenders that exist and offer what is needed."""
     for question in all_questions():
         names = [case.name for case in question.cases]
         assert len(set(names)) == len(names), question.key
@@ -188,7 +195,7 @@ def test_tables_tell_what_was_missed_and_who_is_ahead():
     measured = [(question, case, _result(procession=[2.0], stdlib=[20.0], loky=[1.0]))]
     assert "| 10 | 30 | **no** |" in tables.headline_table(measured)
     assert ["- None: a case: 10, target 30"] == tables.missed(measured)
-    assert ["- None: a case: loky 1.00 us, procession 2.00"] == tables.behind(measured)
+    assert ["- None: a case: loky 1.00 us, procession 2.00 us"] == tables.behind(measured)
 
 
 def test_pictures_are_well_formed():
