@@ -16,13 +16,17 @@ from pathlib import Path
 
 from bench import machine, questions, runner
 from bench.case import OURS, STANDARD, Case, Question
-from bench.contenders import CONTENDERS
+from bench.contenders import CONTENDERS, Contender
 from bench.numbers import amount, ratio
 from bench.results import FOLDER, CaseResult, Results
 
 SHORT = (3, 0.25)
 LONG = (5, 1.5)
 """(rounds, seconds that a measurement may take)."""
+
+SHORT_TIME = 240.0
+"""Seconds that the short form should take; where it is late (others use the machine) a case gets
+a round less."""
 
 
 def all_questions() -> list[Question]:
@@ -42,18 +46,29 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"not installed, left out: {name}")
     path = options.output or FOLDER / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{results.form}.json"
     began = time.monotonic()
-    for question in all_questions():
-        for case in _chosen(question, options):
-            contenders = runner.taking_part(case, whole=options.all, among=tuple(options.contender))
-            if not contenders:
-                continue
-            print(f"{question.title}: {case.name}", flush=True)
-            result = runner.measure_case(question, case, contenders, rounds, seconds, print)
-            results.cases.append(result)
-            _show(case, result)
-            results.write(path)
+    work = _work(options)
+    for number, (question, case, contenders) in enumerate(work):
+        print(f"{question.title}: {case.name}", flush=True)
+        is_late = time.monotonic() - began > SHORT_TIME * number / len(work)
+        turns = max(1, rounds - 1) if is_late and not options.all else rounds
+        result = runner.measure_case(question, case, contenders, turns, seconds, print)
+        results.cases.append(result)
+        _show(case, result)
+        results.write(path)
     print(f"{time.monotonic() - began:.0f} s; figures in {_shown(path)}")
     return 0
+
+
+def _work(options: argparse.Namespace) -> list[tuple[Question, Case, list[Contender]]]:
+    """What there is to do: each case that somebody takes part in."""
+    found = []
+    for question in all_questions():
+        for case in _chosen(question, options):
+            among = tuple(options.contender)
+            contenders = runner.taking_part(case, whole=options.all, among=among)
+            if contenders:
+                found.append((question, case, contenders))
+    return found
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
