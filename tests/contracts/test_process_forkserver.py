@@ -305,6 +305,25 @@ def test_a_seed_that_the_main_module_sets_holds_in_children(run_script: RunScrip
     assert first_np == second_np
 
 
+def test_the_main_module_is_the_parents_and_nothing_else(run_script: RunScript) -> None:
+    """A child without a main module to import finds an empty one, not what started the server."""
+    outcome = run_script(
+        """
+        import subprocess, sys
+        subprocess.run([sys.executable, "-c", '''
+        import procession
+        process = procession.get_context("forkserver").Process(
+            target=exec,
+            args=("import __main__; print([n for n in vars(__main__) if n[:2] != '__'])",),
+        )
+        process.start()
+        process.join()
+        '''.replace("\\n        ", "\\n")], check=True)
+        """
+    )
+    assert outcome.stdout.strip() == "[]"
+
+
 # ---- main modules that cannot be imported beforehand ------------------------------------
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import weakref
 from multiprocessing import forkserver, resource_tracker, spawn, util
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from procession._engine.process.report import anonymous_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+NAME_OF_SERVER = "ForkServer"
+"""Of its ``current_process()``: a main module that asks must not take it for the main process."""
 
 ATTEMPTS = 3
 """A server may be killed between two looks; so often in a row that it is no accident."""
@@ -44,7 +48,8 @@ class _Link:
         self.answered = False
         """Whether it has ever started a child."""
         self._identity = file_identity(control.fileno())
-        self.close = util.Finalize(self, control.close)
+        # Not a Finalize: programs and tests look through the standard registry of these.
+        weakref.finalize(self, control.close).atexit = False
 
     def is_ours(self) -> bool:
         """Whether the number still means our socket: programs may close all descriptors."""
@@ -153,11 +158,17 @@ def _start(preparation: Mapping[str, Any], warmth: int) -> _Link:
     preload = getattr(forkserver._forkserver, "_preload_modules", None)  # noqa: SLF001
     start = {
         # The key travels on a file without a name; it refuses to be pickled as what it is.
-        "preparation": {**preparation, "authkey": bytes(preparation["authkey"])},
+        "preparation": {
+            **preparation,
+            "authkey": bytes(preparation["authkey"]),
+            # Of its type: what a child does when it reads its name, the server does too.
+            "name": type(preparation["name"])(NAME_OF_SERVER),
+        },
         "preload": list(preload or ()),
         "main": warm_main.describe(preparation),
         "environment": circumstances.environment(),
-        "uses_pool": warm_wire.POOL in sys.modules,
+        # What this process needed of us, its children are likely to need.
+        "ours": [name for name in list(sys.modules) if name.startswith("procession.")],
     }
     start_fd = anonymous_file()
     client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -15,6 +15,8 @@ from multiprocessing import process, spawn
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.wire.main_module import MAIN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
@@ -32,6 +34,8 @@ class UnfitToFork(Exception):  # noqa: N818  # no error: the server begins anew
 
 def describe(preparation: Mapping[str, Any]) -> Description | None:
     """In the parent: describe the main module; None where a child imports none, or no file is."""
+    if not MAIN.is_importable():
+        return None
     name, path = preparation.get(NAME), preparation.get(PATH)
     if name is None and path is None:
         return None

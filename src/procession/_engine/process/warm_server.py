@@ -68,15 +68,17 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
 
 
 def _clear_main() -> None:
-    """Take away what the command that started us left in ``__main__``: children may fill it."""
+    """Take away what our start left in ``__main__``: children find it empty, and may fill it."""
     namespace = vars(sys.modules["__main__"])
-    for name in [name for name in namespace if not name.startswith("__")]:
+    for name in [name for name in namespace if not name.startswith("__") or name == "__file__"]:
         del namespace[name]
+    namespace["__spec__"] = None
 
 
 def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: int) -> None:
-    if data["uses_pool"]:
-        importlib.import_module(warm_wire.POOL)
+    for name in data["ours"]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
     if warmth == warm_wire.NOTHING:
         return
     preparation, preload = data["preparation"], data["preload"]

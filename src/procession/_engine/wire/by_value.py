@@ -15,10 +15,12 @@ microseconds more than the C pickler, so messages try that one first (see wire.p
 from __future__ import annotations
 
 import copyreg
+import importlib
 import io
 import sys
 import types
 import weakref
+from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +80,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # no types of its own
             return NotImplemented
         if not is_function and MAIN.is_shared(obj.__qualname__, obj):
             return NotImplemented
+        _import_its_module(obj)
         reduced = super().reducer_override(obj)
         if not isinstance(reduced, tuple) or len(reduced) < 6:
             return reduced
@@ -93,6 +96,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # no types of its own
                 if isinstance(value, types.FunctionType) or not MAIN.is_shared(name, value)
             }
         return make, arguments, (settle, state), None, None, _settle_function
+
+
+def _import_its_module(obj: Any) -> None:
+    """Import the module that the object says it is of, as pickle does before it looks there.
+
+    cloudpickle looks among the loaded modules only.  Our own classes name doors, which are
+    imported late: they would travel by value, to be built anew in each child.
+    """
+    name = getattr(obj, "__module__", None)
+    if isinstance(name, str) and name not in sys.modules:
+        with suppress(Exception):  # then it has no such home, and travels by value
+            importlib.import_module(name)
 
 
 def _is_in_main(obj: Any) -> bool:
