@@ -43,6 +43,11 @@ PyObject *psn_memory_dict(psn_segment *segment);
 int psn_deadline(PyObject *timeout, uint64_t *deadline);
 /* Between two calls that wait: runs signal handlers; -1 when one raised. */
 int psn_after_signal(void);
+/* A nearer deadline, to look at signals then: one that came while a sleep was ending by itself
+ * has interrupted nothing. */
+uint64_t psn_next_look(uint64_t deadline);
+/* Should a wait that ended so go on? -1 with the exception of a signal handler. */
+int psn_wait_goes_on(psn_status status, uint64_t deadline);
 /* Somebody holds a lock for suspiciously long: signals, then `late` raised after the deadline. */
 int psn_after_busy(uint64_t deadline, psn_status late);
 

@@ -47,12 +47,14 @@ static int
 sleep_without_gil(psn_sync *lot, uint32_t waiter, uint64_t deadline)
 {
     psn_status status;
+    int goes_on;
     do {
         Py_BEGIN_ALLOW_THREADS
-        status = psn_condition_sleep(lot, waiter, deadline);
+        status = psn_condition_sleep(lot, waiter, psn_next_look(deadline));
         Py_END_ALLOW_THREADS
-    } while (status == PSN_INTERRUPTED && psn_after_signal() == 0);
-    return status == PSN_INTERRUPTED ? -1 : 0;
+        goes_on = psn_wait_goes_on(status, deadline);
+    } while (goes_on == 1);
+    return goes_on;
 }
 
 /* Acquires again what was released, also when the wait ended with an exception. */
@@ -86,7 +88,7 @@ wait_with(psn_sync *lot, PyObject *lock, long count, uint64_t deadline)
         return psn_sync_raise(status);
     long released = call_times(lock, "release", count);
     if (released == count)
-        sleep_without_gil(lot, waiter, deadline);
+        (void)sleep_without_gil(lot, waiter, deadline); /* its exception is pending */
     bool notified = psn_condition_leave(lot, waiter);
     return take_again(lock, released) < 0 ? NULL : PyBool_FromLong(notified);
 }

@@ -49,17 +49,18 @@ flag_wait(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *timeout = Py_None;
     uint64_t deadline;
     psn_status status;
+    int goes_on;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:wait", names, &timeout) ||
         psn_deadline(timeout, &deadline) < 0 || psn_sync_check(self) < 0)
         return NULL;
-    if (psn_flag_is_set(self->sync))
-        Py_RETURN_TRUE;
+    uint64_t look = psn_flag_look(self->sync);
     do {
         Py_BEGIN_ALLOW_THREADS
-        status = psn_flag_wait(self->sync, deadline);
+        status = psn_flag_wait_since(self->sync, look, psn_next_look(deadline));
         Py_END_ALLOW_THREADS
-    } while (status == PSN_INTERRUPTED && psn_after_signal() == 0);
-    return status == PSN_INTERRUPTED ? NULL : PyBool_FromLong(status == PSN_OK);
+        goes_on = psn_wait_goes_on(status, deadline);
+    } while (goes_on == 1);
+    return goes_on < 0 ? NULL : PyBool_FromLong(status == PSN_OK);
 }
 
 static PyMethodDef flag_methods[] = {

@@ -72,19 +72,19 @@ wait_and_take(psn_semaphore_object *self, uint64_t deadline)
 {
     psn_status status;
     bool abandoned;
-    for (;;) {
+    int goes_on;
+    do {
         if (deadline == 0) {
             status = psn_semaphore_wait(self->base.sync, 0, &abandoned);
         } else {
             Py_BEGIN_ALLOW_THREADS
-            status = psn_semaphore_wait(self->base.sync, deadline, &abandoned);
+            status = psn_semaphore_wait(self->base.sync, psn_next_look(deadline), &abandoned);
             Py_END_ALLOW_THREADS
         }
-        if (status != PSN_INTERRUPTED)
-            break;
-        if (psn_after_signal() < 0)
-            return -1;
-    }
+        goes_on = deadline == 0 ? 0 : psn_wait_goes_on(status, deadline);
+    } while (goes_on == 1);
+    if (goes_on < 0)
+        return -1;
     if (status == PSN_OK) {
         self->abandoned = abandoned;
         return 1;

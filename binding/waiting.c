@@ -4,6 +4,7 @@
 #include "binding.h"
 
 #define NANOSECONDS 1e9
+#define LOOK_INTERVAL (UINT64_C(100) * 1000 * 1000)
 #define LONGEST 1e9 /* seconds: more is for ever, and so is infinity */
 
 int
@@ -28,6 +29,23 @@ int
 psn_after_signal(void)
 {
     return PyErr_CheckSignals();
+}
+
+uint64_t
+psn_next_look(uint64_t deadline)
+{
+    uint64_t now = psn_now();
+    return deadline > now && deadline - now > LOOK_INTERVAL ? now + LOOK_INTERVAL : deadline;
+}
+
+int
+psn_wait_goes_on(psn_status status, uint64_t deadline)
+{
+    if (status != PSN_INTERRUPTED && status != PSN_TIMEOUT)
+        return 0;
+    if (psn_after_signal() < 0)
+        return -1;
+    return status == PSN_INTERRUPTED || psn_now() < deadline;
 }
 
 int

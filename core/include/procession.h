@@ -243,8 +243,10 @@ uint64_t psn_semaphore_max(const psn_sync *semaphore);
 bool psn_flag_is_set(const psn_sync *flag);
 void psn_flag_set(psn_sync *flag);
 void psn_flag_clear(psn_sync *flag);
-/* PSN_OK when it is set, or was in the meantime; PSN_TIMEOUT. */
-psn_status psn_flag_wait(psn_sync *flag, uint64_t deadline);
+/* PSN_OK when it is set, or was since the look; PSN_TIMEOUT. */
+uint64_t psn_flag_look(const psn_sync *flag);
+psn_status psn_flag_wait_since(psn_sync *flag, uint64_t look, uint64_t deadline);
+psn_status psn_flag_wait(psn_sync *flag, uint64_t deadline); /* since now */
 
 /* A condition's waiter: enter while holding the lock that goes with it, give up the lock, sleep
  * until PSN_OK or PSN_TIMEOUT, leave (was it notified?), all in one thread. Killed in between, it
@@ -260,6 +262,10 @@ uint64_t psn_condition_waiters(psn_sync *condition); /* alive and not yet notifi
 #define PSN_CONDITION_NOTES 4
 uint64_t psn_condition_note(const psn_sync *condition, unsigned which);
 void psn_condition_set_note(psn_sync *condition, unsigned which, uint64_t value);
+
+/* How many forks lie between the first use of the core and this process: what a handle knows of
+ * threads in a call is void after one more. */
+unsigned psn_fork_count(void);
 
 /* ---- for tests ------------------------------------------------------------------------ */
 

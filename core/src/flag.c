@@ -31,11 +31,18 @@ static bool has_been_set(const psn_sync *flag, uint64_t since) {
     return (word & 1) != 0 || word >> 1 != since >> 1;
 }
 
+uint64_t psn_flag_look(const psn_sync *flag) {
+    return psn_load_acquire64(&flag->cell->word);
+}
+
 psn_status psn_flag_wait(psn_sync *flag, uint64_t deadline) {
+    return psn_flag_wait_since(flag, psn_flag_look(flag), deadline);
+}
+
+psn_status psn_flag_wait_since(psn_sync *flag, uint64_t since, uint64_t deadline) {
     psn_event *event = &flag->cell->event;
-    uint64_t since = psn_load_acquire64(&flag->cell->word);
     psn_status status = PSN_OK;
-    if ((since & 1) != 0) {
+    if (has_been_set(flag, since)) {
         return PSN_OK;
     }
     uint32_t ticket = psn_event_register(event);
