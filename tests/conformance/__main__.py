@@ -37,13 +37,16 @@ RELEVANT = {
 }
 """The classes of a suite that test what we replace; all, where nothing is said."""
 
-SHORT_SUITES = ("fork", "spawn")
+SHORT_SUITES = ("fork", "spawn", "forkserver")
 SHORT_CLASSES = (
-    "WithProcessesTest[CPQ]*",
-    "WithProcessesTestSubclassingProcess",
+    "WithProcessesTest*",
+    "MiscTestCase",
+    "TestNoForkBomb",
+    "TestPoolNotLeakOnFailure",
     "TestSimpleQueue",
     "TestWait",
     "TestStartMethod",
+    "_TestImportStar",
 )
 
 
