@@ -51,6 +51,9 @@ int psn_wait_goes_on(psn_status status, uint64_t deadline);
 /* Somebody holds a lock for suspiciously long: signals, then `late` raised after the deadline. */
 int psn_after_busy(uint64_t deadline, psn_status late);
 
+/* Calls of queues and channels that this thread is in: more than none only while they pickle. */
+extern _Thread_local int psn_calls_under_way;
+
 /* ---- message.c ---- */
 
 /* Messages on their way out: payloads and block references, until psn_outbox_clear. */

@@ -19,7 +19,12 @@ psn_channel_enter(psn_channel_object *self, psn_purpose purpose)
         return refuse("connection is read-only");
     if (purpose == PSN_TO_RECEIVE && (self->deaf || !psn_channel_readable(self->channel)))
         return refuse("connection is write-only");
+    if (self->forks != psn_fork_count()) {
+        self->forks = psn_fork_count();
+        self->users = 0;
+    }
     self->users++;
+    psn_calls_under_way++;
     return 0;
 }
 
@@ -35,6 +40,11 @@ give_back(psn_channel_object *self)
 void
 psn_channel_leave(psn_channel_object *self)
 {
+    psn_calls_under_way--;
+    if (self->forks != psn_fork_count()) { /* forked in the midst of this call, by a reducer */
+        self->forks = psn_fork_count();
+        self->users = 1;
+    }
     if (--self->users == 0 && self->closed)
         give_back(self);
 }
@@ -221,7 +231,7 @@ channel_close(PyObject *op, PyObject *ignored)
     psn_channel_object *self = (psn_channel_object *)op;
     (void)ignored;
     self->closed = true;
-    if (self->users == 0)
+    if (self->users == 0 || (self->forks != psn_fork_count() && psn_calls_under_way == 0))
         give_back(self);
     Py_RETURN_NONE;
 }

@@ -12,6 +12,7 @@ typedef struct {
     bool closed;
     bool deaf; /* a message was longer than its receiver allowed: no more receiving */
     int users; /* calls under way; the last one out of a closed channel gives it back */
+    unsigned forks; /* psn_fork_count() when users was counted: a child has none of those threads */
 } psn_channel_object;
 
 typedef enum { PSN_TO_ANY, PSN_TO_SEND, PSN_TO_RECEIVE } psn_purpose;

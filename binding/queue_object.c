@@ -8,7 +8,12 @@ psn_queue_enter(psn_queue_object *self)
 {
     if (self->closed || self->queue == NULL)
         return psn_raise_closed_queue((PyObject *)self);
+    if (self->forks != psn_fork_count()) {
+        self->forks = psn_fork_count();
+        self->users = 0;
+    }
     self->users++;
+    psn_calls_under_way++;
     return 0;
 }
 
@@ -25,6 +30,11 @@ give_back(psn_queue_object *self)
 void
 psn_queue_leave(psn_queue_object *self)
 {
+    psn_calls_under_way--;
+    if (self->forks != psn_fork_count()) { /* forked in the midst of this call, by a reducer */
+        self->forks = psn_fork_count();
+        self->users = 1;
+    }
     if (--self->users == 0 && self->closed)
         give_back(self);
 }
@@ -208,7 +218,7 @@ queue_close(PyObject *op, PyObject *ignored)
     psn_queue_object *self = (psn_queue_object *)op;
     (void)ignored;
     self->closed = true;
-    if (self->users == 0)
+    if (self->users == 0 || (self->forks != psn_fork_count() && psn_calls_under_way == 0))
         give_back(self);
     Py_RETURN_NONE;
 }

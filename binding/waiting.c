@@ -25,6 +25,8 @@ psn_deadline(PyObject *timeout, uint64_t *deadline)
     return 0;
 }
 
+_Thread_local int psn_calls_under_way;
+
 int
 psn_after_signal(void)
 {

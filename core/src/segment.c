@@ -40,7 +40,14 @@ static void after_fork_in_parent(void) {
     psn_process_unlock();
 }
 
+static unsigned forks;
+
+unsigned psn_fork_count(void) {
+    return forks;
+}
+
 static void after_fork_in_child(void) {
+    forks++;
     for (psn_segment *segment = segments; segment != NULL; segment = segment->next) {
         psn_peer_after_fork(segment);
     }
