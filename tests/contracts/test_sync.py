@@ -1,0 +1,20 @@
+"""The contract of locks and their kin, on the transport at hand."""
+
+from __future__ import annotations
+
+from procession._engine.ipc import transport
+from tests.contracts.sync_contract import ConditionContract, DeathContract, LockContract
+
+
+class TestLocks(LockContract):
+    pass
+
+
+class TestConditions(ConditionContract):
+    pass
+
+
+if transport.NAME == "native":
+
+    class TestDeaths(DeathContract):
+        pass
