@@ -13,6 +13,7 @@ if _typing.TYPE_CHECKING:
     from . import context as context
     from . import dummy as dummy
     from . import forkserver as forkserver
+    from . import futures as futures
     from . import heap as heap
     from . import managers as managers
     from . import pool as pool
@@ -29,7 +30,7 @@ if _typing.TYPE_CHECKING:
 else:
     __getattr__ = passthrough.submodules_of(
         __name__,
-        "connection context dummy forkserver heap managers pool popen_fork popen_forkserver"
+        "connection context dummy forkserver futures heap managers pool popen_fork popen_forkserver"
         " popen_spawn_posix popen_spawn_win32 process queues reduction resource_sharer"
         " resource_tracker shared_memory sharedctypes spawn synchronize util",
     )
