@@ -130,6 +130,8 @@ def make_interpreter(folder: Path) -> Path:
     for entry in here.iterdir():
         if entry.name not in {"site-packages", "dist-packages"}:
             (library / entry.name).symlink_to(entry)
+    for entry in here.parent.glob("libpython*"):  # which the binary may look for at ../lib
+        (library.parent / entry.name).symlink_to(entry)
     (library / "site-packages").mkdir()
     for package in ("procession", "cloudpickle"):
         # Copies: a source file that is edited while this runs must not be seen by half of it.
