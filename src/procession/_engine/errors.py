@@ -24,6 +24,7 @@ __all__ = [
     "Full",
     "ProcessError",
     "RemoteError",
+    "TaskTimeoutError",
     "TimeoutError",
     "WorkerDied",
 ]
@@ -100,6 +101,31 @@ class WorkerDied(ProcessError):  # noqa: N818  # it names an event, and the even
         if any(code is not None and code >= 0 for code in codes):
             return " The task, or a library under it, ended its process by itself."
         return ""
+
+
+class TaskTimeoutError(TimeoutError):
+    """A task ran for longer than its ``timeout``; its worker was killed and replaced.
+
+    ``task`` is a shortened description of the call, ``index`` its place in the call's input
+    (None for a single call), ``seconds`` the time that it had, ``pid`` its worker's.
+    """
+
+    def __init__(
+        self, task: str, index: int | None = None, seconds: float = 0.0, pid: int = 0
+    ) -> None:
+        super().__init__(task, index, seconds, pid)
+        self.task = task
+        self.index = index
+        self.seconds = seconds
+        self.pid = pid
+
+    def __str__(self) -> str:
+        """The task, its time, its worker."""
+        place = "" if self.index is None else f" on item {self.index:,}"
+        return (
+            f"{self.task}{place} ran for longer than its timeout of {self.seconds:g} seconds;"
+            f" its worker, pid {self.pid}, was killed and replaced"
+        )
 
 
 def _signal_name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from procession._engine.pool.crew import MOST_WORKERS
@@ -13,6 +14,7 @@ __all__ = [
     "checked_processes",
     "checked_retries",
     "checked_share",
+    "checked_timeout",
 ]
 
 
@@ -50,6 +52,17 @@ def checked_retries(retries: Any) -> int:
     if not isinstance(retries, int) or retries < 0:
         raise ValueError(f"retries must be an int of at least 0, not {retries!r}")
     return retries
+
+
+def checked_timeout(timeout: Any) -> float | None:
+    """Return the seconds that a task may take, None for any.  Raises ValueError or TypeError."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+    return None if math.isinf(timeout) else float(timeout)
 
 
 def checked_policy(on_error: Any) -> str:

@@ -1,8 +1,8 @@
 """A few words of shared memory: what each worker is doing, readable after its death.
 
-One number per worker, written by that worker alone with one store: how far it is in the
-message that it holds.  The parent reads a number only when its writer is dead, so a store
-cannot be seen half done.
+Three numbers per worker, each written with one store, so none can be seen half done.  How far
+it is in the message that it holds, and since when its task runs, if anybody limits that, are
+written by the worker alone; that it is to end after its task, by the parent alone.
 """
 
 from __future__ import annotations
@@ -26,21 +26,34 @@ IDLE: Final = -1
 """Nothing of the message in its hands, if there is one, has begun."""
 
 _WORD = 8
+_WORDS_PER_SLOT = 3
 
 
 class Board:
-    """One number per slot: STARTING, IDLE, or the place in the message of the task begun last."""
+    """Per slot: STARTING, IDLE, or the place in the message of the task begun last; and two more.
+
+    At ``since`` + slot: when the task began that runs now, in nanoseconds of time.monotonic_ns,
+    if its call has a time limit, else 0.  At ``leave`` + slot: whether the worker is to end
+    before its next task.
+    """
 
     def __init__(
         self, slots: int, memory: tuple[MutableSequence[int], int | None] | None = None
     ) -> None:
         self._slots = slots
-        self._words, self._fd = _make(slots) if memory is None else memory
+        self._words, self._fd = _make(slots * _WORDS_PER_SLOT) if memory is None else memory
+        self.since = slots
+        self.leave = 2 * slots
 
     @property
     def words(self) -> MutableSequence[int]:
         """The numbers themselves, for who writes one at every task."""
         return self._words
+
+    def clear(self, slot: int) -> None:
+        """Make a slot ready for a worker that is about to start."""
+        words = self._words
+        words[slot], words[self.since + slot], words[self.leave + slot] = STARTING, 0, 0
 
     def close(self) -> None:
         """Give the memory back, in this process."""
@@ -55,20 +68,20 @@ class Board:
         return _attach, (self._slots, memory)
 
 
-def _make(slots: int) -> tuple[MutableSequence[int], int | None]:
+def _make(count: int) -> tuple[MutableSequence[int], int | None]:
     if os.name != "posix":
-        return RawArray("q", slots), None
+        return RawArray("q", count), None
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("procession-board", os.MFD_CLOEXEC)
     else:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.truncate(fd, slots * _WORD)
-    return _map(fd, slots), fd
+    os.truncate(fd, count * _WORD)
+    return _map(fd, count), fd
 
 
-def _map(fd: int, slots: int) -> MutableSequence[int]:
-    words: Any = memoryview(mmap.mmap(fd, slots * _WORD)).cast("q")
+def _map(fd: int, count: int) -> MutableSequence[int]:
+    words: Any = memoryview(mmap.mmap(fd, count * _WORD)).cast("q")
     return cast("MutableSequence[int]", words)
 
 
@@ -77,6 +90,6 @@ def _attach(slots: int, memory: Any) -> Board:
         return Board(slots, (memory, None))
     fd = memory.detach()
     try:
-        return Board(slots, (_map(fd, slots), None))
+        return Board(slots, (_map(fd, slots * _WORDS_PER_SLOT), None))
     finally:
         os.close(fd)

@@ -58,7 +58,7 @@ class Call:
     ``open`` are the tickets of messages on their way, ``returned`` chunks that came back
     unfinished and wait to be sent again.  ``exhausted``: nothing more will be taken from the
     input.  ``ended``: the outcome is decided, ``finished``: it may be seen (callbacks have
-    run).  ``feeding`` is held while the input is read.
+    run).  ``feeding`` is held while the input is read.  ``timeout``: seconds for each task.
     """
 
     single = False
@@ -72,6 +72,7 @@ class Call:
         self.pace = pace
         self.retries = retries
         self.on_error = on_error
+        self.timeout: float | None = None
         self.recipe: Recipe | None = None
         self.open: set[int] = set()
         self.returned: list[Chunk] = []

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
+from procession._engine.pool.calls import StreamCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,8 +193,11 @@ class Collector:
             if engine.healer.bury():
                 return
             left = _at_most(_DEATH_CHECK_SECONDS, left)
-        if engine.reads_in_bursts():
+        if self._reads_in_bursts():
             left = _at_most(_READER_SECONDS, left)
+        late = self._look_for_overruns()
+        if late is not None:
+            left = _at_most(late, left)
         ready = transport.wait([engine.results, *sentinels], left)
         if any(entry is not engine.results for entry in ready):
             engine.healer.bury()
@@ -202,7 +206,22 @@ class Collector:
         now = time.monotonic()
         if now - self._last_check > _DEATH_CHECK_SECONDS:
             self._last_check = now
+            self._look_for_overruns()
             self._engine.healer.bury()
+
+    def _look_for_overruns(self) -> float | None:
+        engine = self._engine
+        if not engine.deadlines:
+            return None
+        with engine.lock:
+            return engine.deadlines.sweep()
+
+    def _reads_in_bursts(self) -> bool:
+        """Whether input may have been read that nobody was told of."""
+        return any(
+            isinstance(call, StreamCall) and call.reader is not None and call.reader.bursting
+            for call in list(self._engine.feeding.values())
+        )
 
     def _nap_seconds(self) -> float:
         """How long nobody needs a result, as far as the pace of the calls tells; 0 to wait."""

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
-from procession._engine.pool.board import STARTING, Board
+from procession._engine.pool.board import Board
 from procession._engine.pool.worker import work
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Crew:
 
     def _start(self, slot: int) -> Any:
         plan = self._plan
-        self.board.words[slot] = STARTING
+        self.board.clear(slot)
         arguments = (
             self._tasks,
             self._results,

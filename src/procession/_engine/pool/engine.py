@@ -23,6 +23,7 @@ from procession._engine.pool import mail
 from procession._engine.pool.calls import Call, Chunk, StreamCall
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
+from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
 from procession._engine.pool.recipe import RecipeShelf
@@ -44,7 +45,7 @@ _MOST_TAKEN = 1024  # messages taken at once
 class Engine:
     """State and work of one pool.  Knows nothing of the object that users hold.
 
-    ``calls`` are those whose outcome is not yet known, ``_feeding`` those with something
+    ``calls`` are those whose outcome is not yet known, ``feeding`` those with something
     still to send.  ``stopping``: the workers were told to end; ``closed``: queues and memory
     were given back.
     """
@@ -64,10 +65,11 @@ class Engine:
         self.results: Any = transport.Queue(0, ctx=plan.context)
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
+        self.deadlines = Deadlines(self.crew, self._ledger)
         self.healer = Healer(self, self._ledger)
         self._recipes = RecipeShelf()
         self._inbox: deque[list[Any]] = deque()
-        self._feeding: dict[int, Call] = {}
+        self.feeding: dict[int, Call] = {}
         self._with_callbacks = 0
         self._interrupted = False
 
@@ -84,7 +86,10 @@ class Engine:
     def prepare(self, call: Call, function: Any, kind: int, *, eager: bool) -> None:
         """Pack a call's function; a call whose function cannot be packed has failed."""
         try:
-            call.recipe = self._recipes.recipe(function, kind, eager=eager, call=call.number)
+            timed = call.timeout is not None
+            call.recipe = self._recipes.recipe(
+                function, kind, eager=eager, timed=timed, call=call.number
+            )
         except Exception as error:  # whatever a user's __reduce__ raises
             call.fail(error)
 
@@ -99,7 +104,9 @@ class Engine:
                 self._end(call)
                 return
             if not call.is_single_task:
-                self._feeding[call.number] = call
+                self.feeding[call.number] = call
+            if self.deadlines.enter(call):
+                self.collector.wake()
         if call.is_single_task:
             self._issue_single(call)
         elif isinstance(call, StreamCall) and call.reader is not None:
@@ -140,7 +147,7 @@ class Engine:
         if call.exhausted:
             with self.lock:
                 if not call.returned:
-                    self._feeding.pop(call.number, None)
+                    self.feeding.pop(call.number, None)
                 self._end_if_done(call)
 
     def feed_from_reader(self, call: Call) -> None:
@@ -152,21 +159,14 @@ class Engine:
 
     def feed_all(self) -> None:
         """Send on: what came back first, then what the inputs have."""
-        if not self._feeding:
+        if not self.feeding:
             return
-        for call in list(self._feeding.values()):
+        for call in list(self.feeding.values()):
             if call.returned:
                 with self.lock:
                     returned, call.returned = call.returned, []
                 self._issue(returned)
             self.feed(call)
-
-    def reads_in_bursts(self) -> bool:
-        """Whether input may have been read that nobody was told of."""
-        return any(
-            isinstance(call, StreamCall) and call.reader is not None and call.reader.bursting
-            for call in list(self._feeding.values())
-        )
 
     def _next_chunks(self, call: Call) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -263,7 +263,7 @@ class Engine:
     def note_returned(self, call: Call) -> None:
         """Tasks of a call have ended, or came back to be sent again.  Lock held."""
         if call.returned:
-            self._feeding[call.number] = call
+            self.feeding[call.number] = call
         else:
             self._end_if_done(call)
 
@@ -294,7 +294,8 @@ class Engine:
             call.finished = True
             if self.calls.pop(call.number, None) is not None:
                 self._with_callbacks -= call.has_callback
-            self._feeding.pop(call.number, None)
+                self.deadlines.leave(call)
+            self.feeding.pop(call.number, None)
             self.collector.notify()
             if self.state == CLOSE and not self.calls:
                 self._stop_workers()
@@ -358,7 +359,7 @@ class Engine:
                     call.end()
                 call.finished = True
             self.calls.clear()
-            self._feeding.clear()
+            self.feeding.clear()
             self.collector.notify()
         self.crew.end()
         self._release()
@@ -381,7 +382,7 @@ class Engine:
         """Whether results must be taken in even if nobody waits for them."""
         if self.state == CLOSE and self.calls:
             return True
-        return bool(self._feeding) or self._with_callbacks > 0
+        return bool(self.feeding or self.deadlines) or self._with_callbacks > 0
 
     def supervise(self) -> None:
         """Have a supervisor from now on, and let it see a call that needs it."""

@@ -15,6 +15,7 @@ from procession._engine.pool.ledger import Ledger, split_after_death
 from procession._engine.pool.starts import Starts
 
 if TYPE_CHECKING:
+    from procession._engine.errors import TaskTimeoutError
     from procession._engine.pool.engine import Engine
 
 __all__ = ["Healer"]
@@ -26,6 +27,7 @@ class _Loss(NamedTuple):
     ticket: int
     place: int
     attempt: Attempt
+    overrun: TaskTimeoutError | None
 
 
 class Healer:
@@ -69,7 +71,10 @@ class Healer:
             crew = self._engine.crew
             process = crew.processes[slot]
             attempt = Attempt(process.pid, process.exitcode)
-            self._losses.append(_Loss(ticket, crew.board.words[slot], attempt))
+            place = crew.board.words[slot]
+            overrun = self._engine.deadlines.verdict(slot, ticket, place)
+            self._losses.append(_Loss(ticket, place, attempt, overrun))
+        self._engine.deadlines.forget(slot)
         self._ledger.forget_claim(slot)
 
     def _replace(self, slot: int) -> BaseException | None:
@@ -94,7 +99,7 @@ class Healer:
         if chunk is None:  # its results came before the death
             return
         call = chunk.call
-        again, ended = split_after_death(chunk, loss.place, loss.attempt)
+        again, ended = split_after_death(chunk, loss.place, loss.attempt, loss.overrun)
         if ended is not None:
             call.deliver_failure(*ended)
         call.returned.extend(again)

@@ -21,7 +21,7 @@ from procession._engine.errors import WorkerDied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from procession._engine.errors import Attempt
+    from procession._engine.errors import Attempt, ProcessError, TaskTimeoutError
     from procession._engine.pool.calls import Chunk
 
 __all__ = ["Ledger", "split_after_death"]
@@ -86,17 +86,23 @@ class Ledger:
         claims = (self._tasks.claimed(other) for other in living)
         return None if any(held and begin == first for begin, held in claims) else int(first)
 
+    def claim(self, slot: int) -> int:
+        """Return the ticket that a living worker took last, -1 for none."""
+        first, count = self._tasks.claimed(slot)
+        return int(first) if count else -1
+
     def forget_claim(self, slot: int) -> None:
         """The slot will be another worker's."""
         self._tasks.clear_claim(slot)
 
 
 def split_after_death(
-    chunk: Chunk, place: int, attempt: Attempt
-) -> tuple[list[Chunk], tuple[int, WorkerDied] | None]:
+    chunk: Chunk, place: int, attempt: Attempt, overrun: TaskTimeoutError | None = None
+) -> tuple[list[Chunk], tuple[int, ProcessError] | None]:
     """Decide what happens to the tasks of a chunk whose worker died at ``place``.
 
-    Returns the chunks to send again, and (index, error) of a task that has had its chances.
+    ``overrun``: why we killed the worker ourselves, if so.  Returns the chunks to send again,
+    and (index, error) of a task that has had its chances.
     """
     ended, size = chunk.delivered, len(chunk.items)
     if place < ended:
@@ -105,6 +111,8 @@ def split_after_death(
     behind = [chunk.part(place + 1, size)] if place + 1 < size else []
     attempts = (*chunk.attempts, attempt)
     call = chunk.call
+    if overrun is not None:
+        return [*again, *behind], (chunk.first + place, overrun)
     if len(attempts) <= call.retries:
         return [*again, chunk.part(place, place + 1, attempts), *behind], None
     index = chunk.first + place

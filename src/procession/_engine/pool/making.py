@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from procession._engine.pool.arguments import checked_policy, checked_retries
+from procession._engine.pool.arguments import checked_policy, checked_retries, checked_timeout
 from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.recipe import APPLY, MAP, STARMAP
@@ -21,14 +21,17 @@ __all__ = ["Maker"]
 class Maker:
     """Makes the calls of one pool.
 
-    ``retries`` is the pool's own; ``fixed``: messages are counted as tasks
+    ``retries`` and ``timeout`` are the pool's own; ``fixed``: messages are counted as tasks
     (maxtasksperchild), so each is one chunk.
     """
 
-    def __init__(self, engine: Engine, workers: int, retries: int, *, fixed: bool) -> None:
+    def __init__(
+        self, engine: Engine, workers: int, retries: int, timeout: float | None, *, fixed: bool
+    ) -> None:
         self._engine = engine
         self._workers = workers
         self._retries = retries
+        self._timeout = timeout
         self._fixed = fixed
         self._apply_pace = self._pace(1, eager=True)
 
@@ -38,11 +41,12 @@ class Maker:
         args: Iterable[Any],
         kwds: Mapping[str, Any],
         retries: int | None,
+        timeout: float | None = None,
     ) -> ApplyCall:
         """Make a call of one task."""
         item = (tuple(args), dict(kwds))
         call = ApplyCall(f"apply({_name(func)})", self._apply_pace, self._tries(retries), item)
-        self._prepare(call, func, APPLY)
+        self._prepare(call, func, APPLY, timeout)
         return call
 
     def map(
@@ -52,6 +56,7 @@ class Maker:
         iterable: Iterable[Any],
         chunksize: int | None,
         retries: int | None,
+        timeout: float | None,
         on_error: str,
     ) -> MapCall:
         """Make a call over a finite input, which is read now."""
@@ -61,7 +66,7 @@ class Maker:
         name = f"{'starmap' if kind == STARMAP else 'map'}({_name(func)})"
         pace = self._map_pace(chunksize, len(items))
         call = MapCall(name, pace, self._tries(retries), items, checked_policy(on_error))
-        self._prepare(call, func, kind)
+        self._prepare(call, func, kind, timeout)
         return call
 
     def stream(
@@ -72,6 +77,7 @@ class Maker:
         ordered: bool,
         buffersize: int | None,
         retries: int | None,
+        timeout: float | None,
         on_error: str,
     ) -> StreamCall:
         """Make a call whose input is read as its results are taken."""
@@ -90,10 +96,13 @@ class Maker:
             on_error=checked_policy(on_error),
             wake=lambda: engine.feed_from_reader(call),
         )
-        self._prepare(call, func, MAP)
+        self._prepare(call, func, MAP, timeout)
         return call
 
-    def _prepare(self, call: Call, func: Callable[..., Any], kind: int) -> None:
+    def _prepare(
+        self, call: Call, func: Callable[..., Any], kind: int, timeout: float | None
+    ) -> None:
+        call.timeout = self._timeout if timeout is None else checked_timeout(timeout)
         eager = call.single or call.retries == 0 or call.on_error == "return"
         self._engine.prepare(call, func, kind, eager=eager)
 

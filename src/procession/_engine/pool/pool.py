@@ -18,6 +18,7 @@ from procession._engine.pool.arguments import (
     checked_processes,
     checked_retries,
     checked_share,
+    checked_timeout,
 )
 from procession._engine.pool.crew import Plan
 from procession._engine.pool.engine import RUN, TERMINATE, Engine
@@ -52,12 +53,14 @@ class Pool(standard.Pool):
     ``processes``: how many; None: one for each CPU that this process may use.
     ``initializer(*initargs)`` runs first in each worker.  ``maxtasksperchild``: a worker is
     replaced after so many tasks (chunks, where a method takes chunks).  ``context``: the start
-    method.  ``retries``: how often a task is run again after its worker died under it, unless
-    a call says otherwise.
+    method.  ``retries``: how often a task is run again after its worker died under it;
+    ``timeout``: seconds that each task may run, None for any; a call may say otherwise.
 
     A worker that dies is replaced and its tasks are run by others; a task that takes its workers
-    down with it raises ``WorkerDied``.  ``on_error="return"`` of a call gives exceptions in
-    place of results, instead of raising the first.
+    down with it raises ``WorkerDied``.  The worker of a task that runs for longer than its
+    ``timeout`` is killed and replaced; that task alone raises ``TaskTimeoutError``, a
+    ``multiprocessing.TimeoutError``, and is not run again.  ``on_error="return"`` of a call
+    gives exceptions in place of results, instead of raising the first.
     """
 
     __module__ = "procession.pool"
@@ -74,6 +77,7 @@ class Pool(standard.Pool):
         context: BaseContext | None = None,
         *,
         retries: int = 1,
+        timeout: float | None = None,
     ) -> None:
         # Not the base's __init__, which would start its threads.
         self._pool: list[Any] = []
@@ -84,10 +88,11 @@ class Pool(standard.Pool):
         self._initargs = initargs
         self._maxtasksperchild = checked_share(maxtasksperchild)
         self._retries = checked_retries(retries)
+        limit = checked_timeout(timeout)
         plan = Plan(self.Process, self._ctx, initializer, tuple(initargs), maxtasksperchild)
         self._engine = Engine(plan, self._processes)
         fixed = maxtasksperchild is not None
-        self._calls = Maker(self._engine, self._processes, self._retries, fixed=fixed)
+        self._calls = Maker(self._engine, self._processes, self._retries, limit, fixed=fixed)
         self._pool = self._engine.crew.processes
         try:
             self._engine.crew.start_all()
@@ -106,9 +111,10 @@ class Pool(standard.Pool):
         kwds: Mapping[str, Any] = {},  # the standard library's signature; never changed
         *,
         retries: int | None = None,
+        timeout: float | None = None,
     ) -> Any:
         """Return ``func(*args, **kwds)``, run by a worker."""
-        call = self._maker().apply(func, args, kwds, retries)
+        call = self._maker().apply(func, args, kwds, retries, timeout)
         return self._run(call)
 
     def apply_async(
@@ -120,12 +126,13 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         retries: int | None = None,
+        timeout: float | None = None,
     ) -> ApplyResult:
         """As ``apply``, at once returning a result to ask later.
 
         ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
         """
-        call = self._maker().apply(func, args, kwds, retries)
+        call = self._maker().apply(func, args, kwds, retries, timeout)
         self._begin(call, callback, error_callback)
         return ApplyResult(self, self._engine, call)
 
@@ -136,10 +143,12 @@ class Pool(standard.Pool):
         chunksize: int | None = None,
         *,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, run by the workers."""
-        return self._run_list(self._maker().map(MAP, func, iterable, chunksize, retries, on_error))
+        call = self._maker().map(MAP, func, iterable, chunksize, retries, timeout, on_error)
+        return self._run_list(call)
 
     def map_async(
         self,
@@ -150,10 +159,11 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> MapResult:
         """As ``map``, at once returning a result to ask later."""
-        call = self._maker().map(MAP, func, iterable, chunksize, retries, on_error)
+        call = self._maker().map(MAP, func, iterable, chunksize, retries, timeout, on_error)
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -164,12 +174,12 @@ class Pool(standard.Pool):
         chunksize: int | None = None,
         *,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> list[Any]:
         """Return ``[func(*arguments) for arguments in iterable]``, run by the workers."""
-        return self._run_list(
-            self._maker().map(STARMAP, func, iterable, chunksize, retries, on_error)
-        )
+        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, timeout, on_error)
+        return self._run_list(call)
 
     def starmap_async(
         self,
@@ -180,10 +190,11 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
         *,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> MapResult:
         """As ``starmap``, at once returning a result to ask later."""
-        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, on_error)
+        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, timeout, on_error)
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -195,6 +206,7 @@ class Pool(standard.Pool):
         *,
         buffersize: int | None = None,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> IMapIterator:
         """Return an iterator over ``func(item)`` in the order of the input.
@@ -202,7 +214,9 @@ class Pool(standard.Pool):
         The input is read at most ``buffersize`` items ahead of the results taken (None: about
         as many as the workers do in a few hundredths of a second).
         """
-        call = self._maker().stream(func, iterable, chunksize, True, buffersize, retries, on_error)
+        call = self._maker().stream(
+            func, iterable, chunksize, True, buffersize, retries, timeout, on_error
+        )
         self._engine.submit(call)
         return IMapIterator(self, self._engine, call)
 
@@ -214,10 +228,13 @@ class Pool(standard.Pool):
         *,
         buffersize: int | None = None,
         retries: int | None = None,
+        timeout: float | None = None,
         on_error: OnError = "raise",
     ) -> IMapUnorderedIterator:
         """As ``imap``, results in the order in which they come."""
-        call = self._maker().stream(func, iterable, chunksize, False, buffersize, retries, on_error)
+        call = self._maker().stream(
+            func, iterable, chunksize, False, buffersize, retries, timeout, on_error
+        )
         self._engine.submit(call)
         return IMapUnorderedIterator(self, self._engine, call)
 
@@ -231,7 +248,7 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> MapResult:
         kind = STARMAP if mapper is standard.starmapstar else MAP  # type: ignore[attr-defined]
-        call = self._maker().map(kind, func, iterable, chunksize, None, "raise")
+        call = self._maker().map(kind, func, iterable, chunksize, None, None, "raise")
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 

@@ -36,6 +36,7 @@ MAP: Final = ord("m")
 STARMAP: Final = ord("s")
 APPLY: Final = ord("a")
 _EAGER: Final = ord("e")
+_TIMED: Final = ord("t")
 _INLINE: Final = ord("i")
 _FILE: Final = ord("f")
 
@@ -48,11 +49,15 @@ _KEPT_FILES = 2
 
 
 class Method(NamedTuple):
-    """A recipe as the worker has it: what to call, how, and when to send results."""
+    """A recipe as the worker has it: what to call, how, and when to send results.
+
+    ``eager``: each as soon as it is there.  ``timed``: eager, and tasks have a time limit.
+    """
 
     function: Callable[..., Any]
     kind: int
     eager: bool
+    timed: bool
 
 
 class Recipe:
@@ -61,11 +66,13 @@ class Recipe:
     Raises whatever pickling the function raises.
     """
 
-    def __init__(self, function: Any, kind: int, *, eager: bool, call: int) -> None:
+    def __init__(
+        self, function: Any, kind: int, *, eager: bool, timed: bool = False, call: int
+    ) -> None:
         data, buffers = pack(function)
         self._fd = -1
         self._path: str | None = None
-        head = bytes((kind, _EAGER if eager else 0))
+        head = bytes((kind, _TIMED if timed else _EAGER if eager else 0))
         if len(data) <= _INLINE_LIMIT and not buffers:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
             self.text = head + bytes((_INLINE,)) + data + unique
@@ -123,18 +130,21 @@ class RecipeShelf:
     """The parent's recipes of functions that are found by their names, from call to call."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Any, int, bool], Recipe] = {}
+        self._kept: dict[tuple[Any, int, bool, bool], Recipe] = {}
 
-    def recipe(self, function: Any, kind: int, *, eager: bool, call: int) -> Recipe:
+    def recipe(
+        self, function: Any, kind: int, *, eager: bool, timed: bool = False, call: int
+    ) -> Recipe:
         """Return the recipe of a function.  Raises whatever pickling it raises."""
         if not _is_found_by_name(function):
-            return Recipe(function, kind, eager=eager, call=call)
-        key = (function, kind, eager)
+            return Recipe(function, kind, eager=eager, timed=timed, call=call)
+        key = (function, kind, eager, timed)
         known = self._kept.get(key)
         if known is None:
             if len(self._kept) >= _KEPT_INLINE:
                 self._kept.clear()
-            known = self._kept[key] = Recipe(function, kind, eager=eager, call=call)
+            known = Recipe(function, kind, eager=eager, timed=timed, call=call)
+            self._kept[key] = known
         return known
 
 
@@ -151,13 +161,14 @@ class RecipeBook:
         return self._learn(text) if known is None else known
 
     def _learn(self, text: bytes) -> Method:
-        kind, eager, where = text[0], text[1] == _EAGER, text[2]
+        kind, where, timed = text[0], text[2], text[1] == _TIMED
+        eager = timed or text[1] == _EAGER
         if where == _INLINE:
-            method = Method(pickle.loads(text[3:]), kind, eager)
+            method = Method(pickle.loads(text[3:]), kind, eager, timed)
             _keep(self._inline, _KEPT_INLINE, text, method)
         else:
             self._files.pop(next(iter(self._files), b""), None)
-            method = Method(_load(text[3:]), kind, eager)
+            method = Method(_load(text[3:]), kind, eager, timed)
             _keep(self._files, _KEPT_FILES, text, method)
         return method
 

@@ -23,7 +23,7 @@ from procession._engine.pool.parcel import PLAIN, pack, unpack
 from procession._engine.pool.recipe import APPLY, STARMAP, RecipeBook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, MutableSequence, Sequence
 
     from procession._engine.pool.board import Board
     from procession._engine.pool.recipe import Method
@@ -89,6 +89,7 @@ class Worker:
     def run(self, most_messages: int | None) -> None:
         """Work until a stop message comes or ``most_messages`` are done."""
         words, slot, take = self._board.words, self._slot, self._tasks.get_many
+        leave = self._board.leave + slot
         done = 0
         while most_messages is None or done < most_messages:
             words[slot] = IDLE
@@ -100,6 +101,8 @@ class Worker:
                 return
             self._execute(message)
             del message
+            if words[leave]:
+                return
             done += 1
         words[slot] = IDLE
 
@@ -122,10 +125,18 @@ class Worker:
             self._run_together(ticket, method, items)
 
     def _run_eagerly(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
-        """Run the tasks, and send each result as soon as it is there."""
+        """Run the tasks, and send each result as soon as it is there.
+
+        What the parent condemns ends before the next task: see deadlines.py.
+        """
         words, slot, call = self._board.words, self._slot, _caller(method)
+        leave = self._board.leave + slot
+        if method.timed:
+            call = _timed(call, words, self._board.since + slot)
         interruptible, clock = self._interruptible, time.perf_counter
         for offset, item in enumerate(items):
+            if words[leave]:
+                return
             words[slot] = offset
             begun = clock()
             try:
@@ -222,6 +233,22 @@ def _caller(method: Method) -> Callable[[Any], Any]:
     if method.kind == STARMAP:
         return lambda item: function(*item)
     return function
+
+
+def _timed(
+    call: Callable[[Any], Any], words: MutableSequence[int], since: int
+) -> Callable[[Any], Any]:
+    """The same call, with the time when it began on the board while it runs."""
+    clock = time.monotonic_ns
+
+    def timed(item: Any) -> Any:
+        words[since] = clock()
+        try:
+            return call(item)
+        finally:
+            words[since] = 0
+
+    return timed
 
 
 def _stride(done: int, spent: float) -> int:

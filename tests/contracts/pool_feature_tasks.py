@@ -1,0 +1,36 @@
+"""What the workers of the tests of the pool's own features run."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+def wait_if_negative(value: int) -> int:
+    """Never end for a negative value; it stands for a task that hangs."""
+    if value < 0:
+        time.sleep(3600)
+    return value
+
+
+def deaf_if_negative(value: int) -> int:
+    """As above, and nothing but a kill ends it."""
+    while value < 0:
+        try:
+            time.sleep(3600)
+        except BaseException:  # noqa: S112  # deaf is what it is to be
+            continue
+    return value
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def note_pid_and_hang(path: str) -> None:
+    """Leave the worker's pid in a file, one line an attempt, and never end."""
+    with Path(path).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(3600)
