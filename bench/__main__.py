@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     rounds, seconds = LONG if options.all else SHORT
     rounds, seconds = options.rounds or rounds, options.seconds or seconds
-    results = _empty_results("all" if options.all else "short", rounds)
+    results = _empty_results("all" if options.all else "short", rounds, _command(options))
     for name in results.missing:
         print(f"not installed, left out: {name}")
     path = options.output or FOLDER / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{results.form}.json"
@@ -83,6 +84,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _command(options: argparse.Namespace) -> str:
+    """What to type to measure the same again."""
+    words = ["python", "-m", "bench"]
+    for name, value in vars(options).items():
+        if name == "output" or not value:
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(each)]
+    return shlex.join(words)
+
+
 def _chosen(question: Question, options: argparse.Namespace) -> list[Case]:
     if options.question and question.key not in options.question:
         return []
@@ -93,11 +105,11 @@ def _chosen(question: Question, options: argparse.Namespace) -> list[Case]:
     ]
 
 
-def _empty_results(form: str, rounds: int) -> Results:
+def _empty_results(form: str, rounds: int, command: str) -> Results:
     present = [contender for contender in CONTENDERS.values() if contender.is_installed]
     return Results(
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        command="make bench-all" if form == "all" else "make bench",
+        command=command,
         form=form,
         rounds=rounds,
         revision=_revision(),

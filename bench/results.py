@@ -165,7 +165,7 @@ def merge(files: list[Results]) -> Results:
         command="; ".join(dict.fromkeys(file.command for file in files)),
         form=newest.form,
         rounds=newest.rounds,
-        revision=newest.revision,
+        revision=", ".join(dict.fromkeys(file.revision for file in files)),
         machine=newest.machine,
         versions=versions,
         missing=newest.missing,

@@ -169,7 +169,7 @@ def machine_lines(results: Results) -> list[str]:
     place = (
         f"{machine['cores']} cores of {machine['processor']}{virtual}, {machine['memory_gib']} GiB"
     )
-    made = f"{results.date[:10]}; commit {results.revision or 'unknown'}; `{results.command}`."
+    made = f"{results.date[:10]}; at {results.revision or 'no known commit'}; `{results.command}`."
     lines = [
         f"{place}, {machine['system']}, {machine['python']}; {made}",
         f"Versions: {versions}.",
