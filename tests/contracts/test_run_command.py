@@ -168,3 +168,24 @@ def test_the_standard_library_is_not_touched(tmp_path: Path) -> None:
     )
 
     assert run_program(["-c", code], cwd=tmp_path).stdout == "True True True\n"
+
+
+def test_the_commentary_tells_what_is_done(tmp_path: Path) -> None:
+    """PROCESSION_DEBUG=1: transport, starts, ends and what goes by value, each with a pid."""
+    code = (
+        "import multiprocessing as mp\n"
+        "p = mp.get_context('spawn').Process(target=lambda: None, name='worker')\n"
+        "p.start(); p.join(); print(p.pid)\n"
+    )
+
+    outcome = run_program(
+        ["-m", "procession", "run", "-c", code], cwd=tmp_path, env={"PROCESSION_DEBUG": "1"}
+    )
+    pid = outcome.stdout.strip()
+
+    assert all(line.startswith("procession[") for line in outcome.stderr.splitlines())
+    assert ", transport " in outcome.stderr
+    assert "procession stands in the place of multiprocessing" in outcome.stderr
+    assert "its code goes by value" in outcome.stderr
+    assert f"started worker, pid {pid}, by spawn" in outcome.stderr
+    assert f"the process with pid {pid} has ended: exit code 0" in outcome.stderr

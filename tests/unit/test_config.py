@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from procession._engine import config
@@ -37,3 +39,15 @@ def test_debug(monkeypatch: pytest.MonkeyPatch, value: str | None, expected: boo
     if value is not None:
         monkeypatch.setenv(config.DEBUG, value)
     assert config.debug() is expected
+
+
+def test_the_commentary_is_one_line_with_the_pid(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With PROCESSION_DEBUG something is said on stderr; without it nothing."""
+    monkeypatch.setenv(config.DEBUG, "1")
+    config.explain("%d of %s", 3, "four")
+    monkeypatch.delenv(config.DEBUG)
+    config.explain("nothing")
+
+    assert capsys.readouterr().err == f"procession[{os.getpid()}]: 3 of four\n"

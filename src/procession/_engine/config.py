@@ -6,10 +6,12 @@ its function is called; a value that means nothing raises ValueError with the va
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from typing import Final, Literal, cast
 
-__all__ = ["DEBUG", "TRANSPORT", "TransportName", "debug", "forced_transport"]
+__all__ = ["DEBUG", "TRANSPORT", "TransportName", "debug", "explain", "forced_transport"]
 
 TRANSPORT: Final = "PROCESSION_TRANSPORT"
 """Which transport to use: ``native``, ``portable``; empty or unset: native where it works."""
@@ -39,3 +41,15 @@ def forced_transport() -> TransportName | None:
 def debug() -> bool:
     """Whether PROCESSION_DEBUG asks for a commentary on stderr."""
     return os.environ.get(DEBUG, "").strip().lower() not in ("", "0", "no", "off", "false")
+
+
+def explain(text: str, *values: object) -> None:
+    """With PROCESSION_DEBUG, say on stderr in one line what is done here; ``text % values``.
+
+    Never raises: a commentary must not end a program.
+    """
+    if not debug():
+        return
+    with contextlib.suppress(Exception):
+        sys.stderr.write(f"procession[{os.getpid()}]: {text % values}\n")
+        sys.stderr.flush()

@@ -17,6 +17,7 @@ from typing import Any
 
 import procession._engine as engine
 from procession._engine import passthrough
+from procession._engine.config import explain
 from procession._engine.process.main_module import FIRST
 
 __all__ = ["StandIn", "install"]
@@ -65,6 +66,7 @@ def install() -> None:
     for standard, door in pairs:
         sys.modules[standard.__name__] = StandIn(standard, door)
     FIRST.append(_expression())
+    explain("procession stands in the place of %s", STANDARD)
 
 
 def _pairs() -> list[tuple[ModuleType, ModuleType]]:

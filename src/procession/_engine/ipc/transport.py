@@ -41,14 +41,15 @@ def _choose() -> config.TransportName:
     except ImportError as error:
         if forced == "native":
             raise
-        if config.debug():
-            sys.stderr.write(f"procession: using the portable transport: {error}\n")
+        config.explain("the native transport cannot be used: %s", error)
         return "portable"
     return "native"
 
 
 NAME: Final = _choose()
 """The transport in use."""
+
+config.explain("Python %s, transport %s", sys.version.split()[0], NAME)
 
 EOF_DESPITE_INHERITED_ENDS: Final = NAME == "native"
 """Whether a pipe's end of file is seen while forked siblings hold copies of the closed end."""

@@ -17,6 +17,7 @@ import threading
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.config import explain
 from procession._engine.process.departure import Departure, Luggage
 from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.report import Report
@@ -56,6 +57,7 @@ class Launcher(_Base):
             _check_room(lifeline_fd)
             luggage = Luggage(self._report.fd, lifeline_fd)
             super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
+            explain("started %s, pid %d, by %s", process_obj.name, self.pid, self.method)
         except BaseException:
             self._report.close()
             raise
@@ -72,9 +74,12 @@ class Launcher(_Base):
         if os.getpid() != self._parent_pid:
             return self.returncode  # a fork's copy of the object: not its child
         with self._collecting:
+            known = self.returncode is not None
             code = self._poll(flag)
             if code is not None:
                 self._report.collect()
+                if not known:
+                    explain("the process with pid %d has ended: exit code %d", self.pid, code)
             return code
 
     def _poll(self, flag: int) -> int | None:

@@ -24,6 +24,8 @@ from multiprocessing import process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.config import explain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -81,6 +83,10 @@ class MainModule:
             return
         if method != "fork" and not self.is_importable():
             self._strangers = True
+            explain(
+                "__main__ (%s) is not imported by children: its code goes by value",
+                getattr(_main(), "__file__", None) or "no file",
+            )
             self._tell()
 
     def is_shared(self, name: str, value: Any) -> bool:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.config import explain
 from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def by_value(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -
     # Loads cloudpickle, which most programs never need.
     from procession._engine.wire.by_value import dumps as dumps_by_value  # noqa: PLC0415
 
-    return dumps_by_value(obj, buffer_callback)
+    data = dumps_by_value(obj, buffer_callback)
+    explain("pickled a %s, code by value where it must: %d bytes", type(obj).__name__, len(data))
+    return data
 
 
 def know_classes_of_main() -> None:
