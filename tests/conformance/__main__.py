@@ -8,7 +8,8 @@ expected to fail, and everything that is expected to fail did.
     python -m tests.conformance                       all suites
     python -m tests.conformance --short               what every change is checked with
     python -m tests.conformance --suite fork --class '*Queue*' --test 'test_get*'
-    python -m tests.conformance --against multiprocessing   the same tests, unchanged, to compare
+    python -m tests.conformance --stand-in            unchanged, by ``python -m procession run``
+    python -m tests.conformance --against multiprocessing   unchanged, to compare
 """
 
 from __future__ import annotations
@@ -65,7 +66,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="classes at a time (%(default)s)")
     parser.add_argument("--logs", type=Path, default=Path("build/conformance"), help="where to")
     parser.add_argument("--against", default="procession", help="the package to test")
+    parser.add_argument(
+        "--stand-in",
+        action="store_true",
+        help="run the tests unchanged, by python -m procession run",
+    )
     given = parser.parse_args()
+    if given.stand_in:
+        given.against = "multiprocessing"
     if given.short:
         given.suite = given.suite or list(SHORT_SUITES)
         given.classes = given.classes or list(SHORT_CLASSES)
@@ -180,7 +188,9 @@ def main() -> int:
     logs: Path = given.logs.resolve() / sys.implementation.cache_tag
     logs.mkdir(parents=True, exist_ok=True)
     print(f"Python {platform.python_version()}, its tests in {source}; logs in {logs}")
-    summary = Summary(expectations.read() if given.against == "procession" else [])
+    summary = Summary(
+        expectations.read() if given.against == "procession" or given.stand_in else []
+    )
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name).resolve()
         python = rewriting.make_interpreter(folder)
@@ -188,11 +198,12 @@ def main() -> int:
         missing = {*rewriting.METHODS, "main", "executors", "users"} - suites.keys()
         if missing:
             print(f"skipped, not installed with this Python: {', '.join(sorted(missing))}")
+        runner = [str(python), *(["-m", "procession", "run"] if given.stand_in else [])]
         runs = []
         for test_class in chosen_classes(given, python, folder, suites, summary):
             log = logs / f"{test_class.suite}-{test_class.name}.log"
             log.unlink(missing_ok=True)
-            runs.append(ClassRun(python, folder, log, given.seconds, test_class))
+            runs.append(ClassRun(runner, folder, log, given.seconds, test_class))
         run_all(runs, given.jobs, summary)
     return summary.finish(time.monotonic() - began)
 

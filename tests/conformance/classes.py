@@ -57,9 +57,10 @@ class ClassRun:
     """One class on its way: the processes that run it, the notes that they leave."""
 
     def __init__(
-        self, python: Path, folder: Path, log: Path, patience: float, chosen: TestClass
+        self, runner: list[str], folder: Path, log: Path, patience: float, chosen: TestClass
     ) -> None:
-        self._python = python
+        self._runner = runner
+        """The beginning of the command that runs a script."""
         self._folder = folder
         self._log = log
         self._patience = patience
@@ -96,7 +97,7 @@ class ClassRun:
         """Run tests until the first that hangs or takes the process down."""
         self._notes.write_text("", encoding="utf-8")
         script = Path(__file__).with_name("one_class.py")
-        command = [self._python, script, self._chosen.module, self._chosen.name]
+        command = [*self._runner, script, self._chosen.module, self._chosen.name]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*map(str, command), str(self._notes), *tests],
