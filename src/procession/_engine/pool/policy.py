@@ -36,6 +36,11 @@ MOST_TASKS: Final = 65_536
 """Never more tasks in one message, but for a greater grain."""
 
 
+MOST_AHEAD: Final = 8_192
+"""Never more tasks read ahead of who takes an iterator's results, but for greater grains: they and
+their results are in memory, and whoever asks for the next result may have to read them first."""
+
+
 class Pace:
     """The measured time per task of one call, and the sizes that follow from it.
 
@@ -84,7 +89,8 @@ class Pace:
 
     def read_ahead(self) -> int:
         """Return how many tasks an iterator may be ahead of who takes its results."""
-        return max(self.window() * self._size, 4 * self.workers * self.grain)
+        ahead = min(self.window() * self._size, MOST_AHEAD)
+        return max(ahead, 4 * self.workers * self.grain)
 
     def seconds_left(self, tasks: int) -> float:
         """Return the time that all workers together need for so many tasks; 0 if not known."""
