@@ -12,11 +12,13 @@ when there is room), the coroutine looks again at growing intervals of at most 2
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from procession._engine.errors import Empty, Full
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["AsyncMethods"]
 
@@ -66,6 +68,10 @@ class AsyncMethods:
 
 async def _readable(gate: _Gate | None, pause: float) -> float:
     """Wait until ``gate`` is readable, or for ``pause`` seconds; returns the next pause."""
+    # Every child imports this module, and few have an event loop: asyncio is half of what
+    # there would be to import.
+    import asyncio  # noqa: PLC0415
+
     loop = asyncio.get_running_loop()
     if gate is not None:
         descriptor = gate.fileno()
