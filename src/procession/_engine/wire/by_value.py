@@ -61,6 +61,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # no types of its own
         # Before the base class looks for it.
         self.dispatch_table = {
             **cloudpickle.Pickler.dispatch_table,
+            types.MethodType: _reduce_method,
             **copyreg.dispatch_table,
             **ForkingPickler._extra_reducers,  # type: ignore[attr-defined]  # noqa: SLF001
         }
@@ -118,6 +119,16 @@ def _is_in_main(obj: Any) -> bool:
     for name in obj.__qualname__.split("."):
         found = getattr(found, name, None)
     return found is obj
+
+
+def _reduce_method(method: types.MethodType) -> tuple[Any, ...]:
+    """Name the method of its object, as pickle does, where it has one of that name.
+
+    The function alone may have no name to go by, as a decorated one, and would be copied.
+    """
+    if getattr(method.__self__, method.__name__, None) == method:
+        return getattr, (method.__self__, method.__name__)
+    return types.MethodType, (method.__func__, method.__self__)
 
 
 def _class(kind: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
