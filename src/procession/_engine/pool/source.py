@@ -4,10 +4,10 @@ A generator may wait for something that comes only when results are taken.  So w
 results must not read it: a thread of its own does, ahead of the results, as far as the call
 allows.  Lists and other sized input need no thread.
 
-What was read lies in a queue that whoever feeds the pool empties.  The reader wakes them
-when it puts something into the empty queue: whoever waits has emptied it before.  A quick
-input is read in bursts, each by one call of C; nobody can be woken in the middle of one, so
-while ``bursting`` is set, who waits looks again now and then.
+What was read lies in a queue that whoever feeds the pool empties, but for a grain that is not
+complete.  The reader wakes them when it puts something to less than a grain: whoever waits has
+taken all else before.  A quick input is read in bursts, each by one call of C; nobody can be
+woken in the middle of one, so while ``bursting`` is set, who waits looks again now and then.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from procession._engine.pool.policy import Pace
+
 __all__ = ["SourceReader"]
 
 _END: Final = object()
@@ -31,6 +33,8 @@ _QUICK_SECONDS: Final = 0.001
 
 
 class _Bounded(Protocol):
+    pace: Pace
+
     def bound(self) -> float: ...
 
 
@@ -117,7 +121,7 @@ class SourceReader:
         """Read so many items, each of them there for others as soon as it is read."""
         if count > 1:
             self.bursting = True
-            if not self._read:
+            if len(self._read) < self._call.pace.grain:
                 self._wake()  # who waits must know that it has to look again
         begun = time.monotonic()
         self._read.extend(itertools.islice(self._source, count))
@@ -126,8 +130,9 @@ class SourceReader:
         with suppress(IndexError):  # all was taken meanwhile, who took the end says so
             if self._read[-1] is _END:
                 self._ended = True
-        if len(self._read) <= count:
-            # What lay there before was taken: who took it may have gone to sleep.
+        if len(self._read) - count < self._call.pace.grain:
+            # What lay there before was taken, or is less than what goes together: who took it
+            # may have gone to sleep.
             self._wake()
         self.bursting = False
 
