@@ -7,7 +7,9 @@
 #include "peer.h"
 
 #define SMALLEST_LOG2 14U /* 16 KiB */
-#define WARM_MAX (UINT64_C(192) << 20)
+#define WARM_BASE (UINT64_C(32) << 20)
+#define WARM_MORE (UINT64_C(4) << 30)                     /* at most, and only on demand */
+#define DEMAND_LASTS (UINT64_C(5) * 1000 * 1000 * 1000) /* nanoseconds */
 #define WARM_MAX_CHUNKS (UINT64_C(8) << 20)
 #define ALIGN_FROM (UINT64_C(2) << 20)       /* the size of a huge page */
 
@@ -145,6 +147,41 @@ static void make_cold(psn_segment *segment, uint32_t index) {
     push(segment, &psn_segment_arena(segment)->cold_list, index);
 }
 
+/* ---- how much stays warm: what a stream of big messages re-uses, and little after a burst ---- */
+
+static bool is_recent(uint64_t when, uint64_t now) {
+    return when != 0 && now - when < DEMAND_LASTS;
+}
+
+/* A buffer is taken. Where it has to be fresh although pages have just been given back, more should
+ * have been kept. */
+static void note_demand(psn_arena *arena, uint64_t capacity, bool fresh) {
+    uint64_t now = psn_now();
+    if (fresh && !is_recent(arena->cooled_at, now)) {
+        return;
+    }
+    if (!is_recent(arena->demand_at, now)) {
+        arena->keep_bytes = 0;
+    }
+    if (fresh && arena->keep_bytes + capacity <= WARM_MORE) {
+        arena->keep_bytes += capacity;
+    }
+    arena->demand_at = now;
+}
+
+static bool keep_warm(psn_arena *arena, const psn_block *block) {
+    if (!is_buffer(block)) {
+        return arena->warm_bytes + block->capacity <= WARM_MAX_CHUNKS;
+    }
+    uint64_t now = psn_now();
+    uint64_t more = is_recent(arena->demand_at, now) ? arena->keep_bytes : 0;
+    if (arena->warm_bytes + block->capacity <= WARM_BASE + more) {
+        return true;
+    }
+    arena->cooled_at = now;
+    return false;
+}
+
 void psn_arena_free_locked(psn_segment *segment, psn_ref ref) {
     psn_arena *arena = psn_segment_arena(segment);
     uint32_t index = psn_ref_index(ref), generation = psn_ref_generation(ref);
@@ -158,9 +195,8 @@ void psn_arena_free_locked(psn_segment *segment, psn_ref ref) {
         (phase != PSN_BLOCK_USED && phase != PSN_BLOCK_PREPARING)) {
         return;
     }
-    uint64_t limit = is_buffer(block) ? WARM_MAX : WARM_MAX_CHUNKS;
     arena->buffer_count -= is_buffer(block) && arena->buffer_count > 0;
-    if (phase == PSN_BLOCK_USED && arena->warm_bytes + block->capacity <= limit) {
+    if (phase == PSN_BLOCK_USED && keep_warm(arena, block)) {
         set_state(block, generation + 1, PSN_BLOCK_WARM);
         push_warm(segment, index);
     } else {
@@ -283,7 +319,10 @@ psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, u
         generation += generation == 0; /* a new entry: 0 would make the reference look like none */
         psn_store_relaxed64(&block->seq, PSN_SEQ_NONE);
         psn_store_relaxed32(&block->flags, flags);
-        psn_segment_arena(segment)->buffer_count += is_buffer(block);
+        if (is_buffer(block)) {
+            psn_segment_arena(segment)->buffer_count++;
+            note_demand(psn_segment_arena(segment), capacity, *fresh);
+        }
         psn_store_relaxed32(&block->next_chunk, 0);
         if (holder != 0) {
             psn_peer_hold(segment, holder, index);

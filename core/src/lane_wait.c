@@ -15,22 +15,11 @@
 #define IDLE_SLEEPS_BEFORE_TRIM 4U
 #define IDLE_WARM_BYTES (UINT64_C(1) << 20)
 
-static uint32_t cpu_count(void) {
-    static psn_atomic32 known; /* a hint: a later change of affinity only costs some spins */
-    uint32_t count = psn_load_relaxed32(&known);
-    if (count == 0) {
-        count = psn_os_cpu_count();
-        psn_store_relaxed32(&known, count);
-    }
-    return count;
-}
-
 static bool should_spin(psn_lane_handle *handle, const psn_event *event,
                         const psn_atomic32 *other_side) {
     uint32_t other = psn_load_relaxed32(other_side);
-    if (other == 0 || cpu_count() == 1 || other == psn_os_cpu() + 1 ||
-        psn_event_has_sleepers(event)) {
-        return false;
+    if (other == 0 || other == psn_os_cpu() + 1 || psn_event_has_sleepers(event)) {
+        return false; /* on a machine of one processor the other side is always here */
     }
     uint32_t wasted = psn_load_relaxed32(&handle->wasted_spins);
     if (wasted < WASTED_LIMIT || wasted % WASTED_RETRY == 0) {

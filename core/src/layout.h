@@ -87,6 +87,10 @@ typedef struct {
     uint32_t block_count;        /* entries ever used; entry 0 stays unused */
     psn_atomic32 cold_list;      /* head, 0 = empty */
     uint64_t warm_bytes;
+    /* How much may stay warm follows the demand: see keep_warm in arena.c. */
+    uint64_t keep_bytes;         /* the demand's share, on top of the base */
+    uint64_t demand_at;          /* psn_now when a block was last taken that was or had been warm */
+    uint64_t cooled_at;          /* psn_now when one was last given back for want of room */
     psn_atomic64 recoveries;     /* abandoned locks seen, all locks of the segment */
     psn_atomic32 suspect;        /* a lock was found abandoned: somebody died, reclaim */
     uint32_t peer_count;         /* slots ever used */
