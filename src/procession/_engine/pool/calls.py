@@ -14,6 +14,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any
 
+from procession._engine.pool.policy import MOST_AHEAD
 from procession._engine.pool.showing import shown
 from procession._engine.pool.source import SourceReader
 
@@ -345,8 +346,10 @@ class StreamCall(Call):
     def _size(self) -> int:
         """As long as the pace says, and short enough to keep all workers busy within the bound."""
         size = self.pace.size(None)
-        if self._buffersize is None or self.unbounded:
+        if self.unbounded:
             return size
+        if self._buffersize is None:
+            return min(size, max(self.pace.grain, MOST_AHEAD // (8 * self.pace.workers)))
         return min(size, max(1, self._buffersize // (2 * self.pace.workers)))
 
     def deliver(self, first: int, values: Sequence[Any]) -> None:
