@@ -1,9 +1,10 @@
 """``wait``: the objects that are ready, of queues, connections, sockets and sentinels.
 
-Objects of ours know whether they are ready without asking the system, so they are asked first.
+Queues of ours know whether they are ready without asking the system, so they are asked first.
 When some are, or there is no time to wait, the others are only looked at; else all descriptors
-are waited for in one call.  A descriptor may call an object ready that has been emptied
-meanwhile, so it is asked again, and waiting goes on for the time that is left when it was wrong.
+are waited for.  Either is one call for all of them.  A descriptor may call an object of ours ready
+that has been emptied meanwhile, so it is asked again, and waiting goes on for the time that is
+left when it was wrong.
 
 Where ``select.poll`` is missing (Windows) the standard library's ``wait`` does the waiting.
 """
@@ -43,22 +44,29 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     """
     objects = list(object_list)
     end = None if timeout is None else time.monotonic() + max(0.0, timeout)
-    asked = {id(entry) for entry in objects if _can_be_asked(entry)}
-    ready = {id(entry) for entry in objects if id(entry) in asked and _is_ready(entry)}
+    queues = {id(entry) for entry in objects if _answers_at_once(entry)}
+    ready = {id(entry) for entry in objects if id(entry) in queues and _is_ready(entry)}
     if ready or (timeout is not None and timeout <= 0):
-        others = [entry for entry in objects if id(entry) not in asked]
-        ready.update(_signalled(others, 0) if others else ())
+        others = [entry for entry in objects if id(entry) not in queues]
+        ready.update(id(entry) for entry in _really_ready(others, 0))
         return [entry for entry in objects if id(entry) in ready]
     while True:
         left = None if end is None else max(0.0, end - time.monotonic())
-        signalled = _signalled(objects, left)
-        found = [
-            entry
-            for entry in objects
-            if id(entry) in signalled and (id(entry) not in asked or _is_ready(entry))
-        ]
+        found = _really_ready(objects, left)
         if found or (end is not None and time.monotonic() >= end):
             return found
+
+
+def _really_ready(objects: list[Any], timeout: float | None) -> list[Any]:
+    """Return those that the system calls ready, but for ours that say they are not."""
+    if not objects:
+        return []
+    signalled = _signalled(objects, timeout)
+    return [
+        entry
+        for entry in objects
+        if id(entry) in signalled and (not _can_be_asked(entry) or _is_ready(entry))
+    ]
 
 
 # What objects of ours have for this file is not public, since programs use ``wait`` itself.
@@ -66,6 +74,10 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
 def _can_be_asked(entry: Any) -> bool:
     return hasattr(entry, "_is_ready") and getattr(entry, "readable", True)
+
+
+def _answers_at_once(entry: Any) -> bool:
+    return _can_be_asked(entry) and not getattr(entry, "_asks_the_system", False)
 
 
 def _is_ready(entry: Any) -> bool:
