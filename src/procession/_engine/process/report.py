@@ -14,8 +14,6 @@ import os
 import pickle
 import struct
 import sys
-import tempfile
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import RemoteError
@@ -94,12 +92,16 @@ class Report:
 def anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("procession-report", os.MFD_CLOEXEC)
+    import tempfile  # noqa: PLC0415  # elsewhere than on Linux only
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
 def _describe(error: BaseException) -> tuple[str, str, str, bytes | None]:
     """(type name, text, traceback text, the exception pickled, if it can be)."""
+    import traceback  # noqa: PLC0415  # few children fail, and all import this module
+
     kind = type(error)
     lines = traceback.format_exception(kind, error, error.__traceback__)
     try:

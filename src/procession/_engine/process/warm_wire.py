@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import array
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 COMMIT = b"\n"
 
@@ -45,8 +45,7 @@ def command(start: int, control: int, tracker: int, warmth: int) -> str:
     return _COMMAND.format(start=start, control=control, tracker=tracker, warmth=warmth)
 
 
-@dataclass
-class Request:
+class Request(NamedTuple):
     """The descriptors of a start, and what the parent has loaded."""
 
     status: int

@@ -16,18 +16,18 @@ defined after a fork is not in the fork.  See docs/design/main-module.md.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import re
 import sys
 from multiprocessing import process
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.config import explain
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable
+    from pathlib import Path
     from types import ModuleType
 
 __all__ = ["MAIN", "MainModule", "file_is_guarded"]
@@ -75,6 +75,9 @@ class MainModule:
         file = getattr(main, "__file__", None)
         if file is None:
             return name is not None
+        # The parent looks; every child imports this module.
+        from pathlib import Path  # noqa: PLC0415
+
         return self._is_guarded(Path(process.ORIGINAL_DIR or "", file))  # type: ignore[attr-defined]
 
     def expect(self, method: str | None) -> None:
@@ -182,6 +185,8 @@ def file_is_guarded(file: Path) -> bool:
     source = file.read_bytes()
     if _GUARD_AT_THE_MARGIN.search(source.decode("latin-1")):
         return True
+    import ast  # noqa: PLC0415  # as above
+
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -191,6 +196,8 @@ def file_is_guarded(file: Path) -> bool:
 
 def _conditions(statements: list[ast.stmt]) -> list[ast.expr]:
     """Conditions of the top level, also within ``try``, ``with``, ``if`` and loops."""
+    import ast  # noqa: PLC0415  # as above
+
     found: list[ast.expr] = []
     for statement in statements:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -204,6 +211,8 @@ def _conditions(statements: list[ast.stmt]) -> list[ast.expr]:
 
 
 def _asks(test: ast.expr) -> bool:
+    import ast  # noqa: PLC0415  # as above
+
     names = (getattr(node, "id", getattr(node, "attr", None)) for node in ast.walk(test))
     return not _GUARDS.isdisjoint(names)
 
