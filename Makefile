@@ -35,7 +35,7 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: help demo test test-portable examples conformance bench bench-all bench-report
+.PHONY: help demo test test-portable chaos examples conformance bench bench-all bench-report
 .PHONY: develop core-test sanitize lint layers docs-check format types dist clean FORCE
 .DELETE_ON_ERROR:
 
@@ -52,6 +52,9 @@ test: core-test $(INSTALLED) $(VENV)/.group-test ## the same, and run the tests 
 
 test-portable: $(INSTALLED) $(VENV)/.group-test ## run the Python tests on the pure-Python transport
 	@PROCESSION_TRANSPORT=portable $(BIN)/python -m pytest $(ARGS)
+
+chaos: $(INSTALLED) $(VENV)/.group-test ## kill workers by the thousand and account for every task
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 examples: $(INSTALLED) $(VENV)/.group-test ## run every example program under every start method
 	@$(BIN)/python -m pytest tests/examples $(ARGS)
