@@ -1,15 +1,11 @@
-"""Door, passed through: the very objects of `multiprocessing.managers`."""
+"""Door, adapted: managers run in our processes, their pools are ours; the rest is passed on."""
 
-from multiprocessing.managers import (
-    BaseManager,
-    BaseProxy,
-    SharedMemoryManager,
-    SyncManager,
-    Token,
-)
+from multiprocessing.managers import BaseProxy, Token
 from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
+from procession._engine.context import _default_context
+from procession._engine.pool.manager import BaseManager, SharedMemoryManager, SyncManager
 
 __all__ = [
     "BaseManager",
@@ -21,3 +17,6 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.managers", __name__)
+
+# The layers below know no contexts; a manager that is given none asks for the program's.
+BaseManager.default_context = _default_context.get_context

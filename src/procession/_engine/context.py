@@ -27,6 +27,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from procession._engine.pool.manager import SyncManager
     from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
 
@@ -41,7 +42,7 @@ class BaseContext(std.BaseContext):
 
     __module__ = "procession.context"
 
-    # Value, Array and Manager are the standard library's, made with this context and its locks.
+    # Value and Array are the standard library's, made with this context and its locks.
 
     def Lock(self) -> locks.Lock:
         """Return a lock, which the death of the process that holds it releases."""
@@ -110,6 +111,17 @@ class BaseContext(std.BaseContext):
             context=self.get_context(),
             **options,
         )
+
+    def Manager(self) -> SyncManager:
+        """Return a manager whose process has been started; its pools are ours, too."""
+        from procession._engine.pool import manager, pool
+
+        pool.Pool.default_context = (
+            _default_context.get_context
+        )  # the manager's process makes pools
+        started = manager.SyncManager(ctx=self.get_context())
+        started.start()
+        return started
 
     def _for_messages(self) -> Any:
         """Return this context; what is sent from now on goes to processes that it starts."""

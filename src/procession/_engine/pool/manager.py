@@ -1,0 +1,51 @@
+"""The standard library's managers, run in processes of ours, and with pools that are ours.
+
+A pool that a manager makes runs in the manager's process, and programs reach it through
+proxies.  There as here a worker that dies must not leave anybody waiting.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing import managers
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from procession._engine.pool.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.context import BaseContext
+
+__all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
+
+_PLACE_OF_CONTEXT = 3
+
+
+class BaseManager(managers.BaseManager):
+    """A process that keeps objects for others; its types are registered by subclasses."""
+
+    __module__ = "procession.managers"
+
+    default_context: ClassVar[Callable[[], BaseContext]] = multiprocessing.get_context
+    """Where a manager that was given no context gets one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # What it takes differs from release to release; the context is always the fourth.
+        if len(args) <= _PLACE_OF_CONTEXT and options.get("ctx") is None:
+            options["ctx"] = type(self).default_context()
+        super().__init__(*args, **options)
+
+
+class SyncManager(BaseManager, managers.SyncManager):
+    """A manager of lists, dicts, locks, queues, pools, ..."""
+
+    __module__ = "procession.managers"
+
+
+class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
+    """A manager of blocks of shared memory, which ends them with itself."""
+
+    __module__ = "procession.managers"
+
+
+SyncManager.register("Pool", Pool, managers.PoolProxy)  # type: ignore[attr-defined]  # not in its types
