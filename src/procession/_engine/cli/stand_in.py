@@ -51,6 +51,10 @@ class StandIn(ModuleType):
         if not isinstance(value, ModuleType):
             setattr(self.__dict__["_stand_in_for"][0], name, value)
 
+    def __delattr__(self, name: str) -> None:
+        """Take a name away where it is looked up, as who has replaced it may do."""
+        delattr(self.__dict__["_stand_in_for"][0], name)
+
     def __dir__(self) -> list[str]:
         """Return the names of both."""
         door, standard = self.__dict__["_stand_in_for"]
