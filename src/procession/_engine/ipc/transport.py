@@ -41,7 +41,7 @@ def _choose() -> config.TransportName:
     except ImportError as error:
         if forced == "native":
             raise
-        config.explain("the native transport cannot be used: %s", error)
+        config.explain("using the portable transport: %s", error)
         return "portable"
     return "native"
 
