@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +92,12 @@ class Supervisor(threading.Thread):
 
     def _run_callbacks(self) -> None:
         engine = self._engine
-        while engine.callbacks and not self._ended:
-            call = engine.callbacks[0]
-            self._run_callback(call)
-            engine.show(call)
-            engine.callbacks.popleft()
+        with suppress(IndexError):  # terminate() took those away that had not begun
+            while not self._ended:
+                call = engine.callbacks[0]
+                self._run_callback(call)
+                engine.show(call)
+                engine.callbacks.popleft()
 
     def _run_callback(self, call: Call) -> None:
         error = getattr(call, "error", None)
