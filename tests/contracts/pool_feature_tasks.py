@@ -34,3 +34,26 @@ def note_pid_and_hang(path: str) -> None:
     with Path(path).open("a") as file:
         file.write(f"{os.getpid()}\n")
     time.sleep(3600)
+
+
+def note_and_nap(path: str, seconds: float) -> None:
+    """Leave a character in a file when it begins."""
+    with Path(path).open("a") as file:
+        file.write("x")
+    time.sleep(seconds)
+
+
+def note_interrupt(path: str) -> None:
+    """Wait to be interrupted, and tell of it, in a file."""
+    Path(path).write_text("begun")
+    try:
+        time.sleep(3600)
+    except KeyboardInterrupt:
+        Path(path).write_text("interrupted")
+        raise
+
+
+def hang_deaf(path: str) -> None:
+    """Tell that it has begun, and end by a kill only."""
+    Path(path).write_text("begun")
+    deaf_if_negative(-1)

@@ -210,11 +210,13 @@ class Collector:
             self._engine.healer.bury()
 
     def _look_for_overruns(self) -> float | None:
+        """Kill and interrupt who is to be; returns in how many seconds to look again."""
         engine = self._engine
-        if not engine.deadlines:
+        if not engine.deadlines and not engine.canceller:
             return None
         with engine.lock:
-            return engine.deadlines.sweep()
+            waits = engine.deadlines.sweep(), engine.canceller.sweep()
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _reads_in_bursts(self) -> bool:
         """Whether input may have been read that nobody was told of."""

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.errors import TaskTimeoutError
+from procession._engine.pool.board import LEAVE
 
 if TYPE_CHECKING:
     from procession._engine.pool.calls import Call, Chunk
@@ -83,7 +84,7 @@ class Deadlines:
     def _condemn(self, slot: int, process: Any) -> None:
         board = self._crew.board
         begun, place, ticket = self._begun(slot), board.words[slot], self._ticket(slot)
-        board.words[board.leave + slot] = 1
+        board.words[board.order + slot] = LEAVE
         left = self._seconds_left(slot)
         if left is None or left > 0 or begun != self._begun(slot):
             return

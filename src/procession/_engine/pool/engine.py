@@ -21,12 +21,12 @@ from procession._engine.errors import Empty, ProcessError
 from procession._engine.ipc import transport
 from procession._engine.pool import mail
 from procession._engine.pool.calls import Call, Chunk, StreamCall
+from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
-from procession._engine.pool.recipe import RecipeShelf
 from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Engine:
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
         self.deadlines = Deadlines(self.crew, self._ledger)
+        self.canceller = Canceller(self, self._ledger)
         self.healer = Healer(self, self._ledger)
-        self._recipes = RecipeShelf()
         self._inbox: deque[list[Any]] = deque()
         self.feeding: dict[int, Call] = {}
         self._with_callbacks = 0
@@ -82,16 +82,6 @@ class Engine:
             )
 
     # ---- calls come in
-
-    def prepare(self, call: Call, function: Any, kind: int, *, eager: bool) -> None:
-        """Pack a call's function; a call whose function cannot be packed has failed."""
-        try:
-            timed = call.timeout is not None
-            call.recipe = self._recipes.recipe(
-                function, kind, eager=eager, timed=timed, call=call.number
-            )
-        except Exception as error:  # whatever a user's __reduce__ raises
-            call.fail(error)
 
     def submit(self, call: Call) -> None:
         """Begin a call.  Raises what broke the pool, if it is broken."""
@@ -187,6 +177,7 @@ class Engine:
         with self.lock:
             if self.state == TERMINATE or self.broken is not None:
                 return
+            bodies = [body for body in bodies if not body[0].call.ended]
             tickets = self._ledger.enter([chunk for chunk, _ in bodies])
             try:
                 self.tasks.put_many(
@@ -194,7 +185,7 @@ class Engine:
                 )
             except Exception as error:  # no memory, no descriptors: these calls cannot go on
                 for chunk in self._ledger.retract_unput():
-                    self._end_with(chunk.call, error)
+                    self.end_with(chunk.call, error)
             except BaseException:
                 for chunk in self._ledger.retract_unput():
                     chunk.call.returned.append(chunk)
@@ -273,7 +264,7 @@ class Engine:
             call.complete()
             self._end(call)
 
-    def _end_with(self, call: Call, error: BaseException) -> None:
+    def end_with(self, call: Call, error: BaseException) -> None:
         """End a call as a whole with an exception.  Lock held."""
         if not call.ended:
             call.fail(error)
@@ -304,7 +295,7 @@ class Engine:
         """The pool cannot work: every call ends with the error, now and later.  Lock held."""
         self.broken = error
         for call in list(self.calls.values()):
-            self._end_with(call, error)
+            self.end_with(call, error)
         self._ledger.clear()
         for process in self.crew.living():
             process.terminate()
@@ -382,7 +373,7 @@ class Engine:
         """Whether results must be taken in even if nobody waits for them."""
         if self.state == CLOSE and self.calls:
             return True
-        return bool(self.feeding or self.deadlines) or self._with_callbacks > 0
+        return bool(self.feeding or self.deadlines or self.canceller) or self._with_callbacks > 0
 
     def supervise(self) -> None:
         """Have a supervisor from now on, and let it see a call that needs it."""

@@ -9,6 +9,7 @@ To the parent, behind the ticket:
     (offset, value, seconds)                                        one plain result
     (offset, count, data, buffers, {offset: failure}, seconds)      results as a parcel
     (NO_FUNCTION or NO_ITEMS, failure)                              the message was refused
+    (SKIPPED, b"")                                                  it was not begun
 with START_FAILED in the place of the ticket: (slot, failure).
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.failure import unpack_failure
 from procession._engine.pool.parcel import PLAIN, pack, unpack
-from procession._engine.pool.worker import NO_FUNCTION
+from procession._engine.pool.worker import NO_FUNCTION, SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +124,9 @@ def _ended(chunk: Chunk, offset: int, count: int, seconds: float) -> None:
 def _take_in_refusal(chunk: Chunk, reason: int, failure: bytes) -> None:
     """A function that cannot be unpickled fails all tasks; an item, the one that it is."""
     size, call = len(chunk.items), chunk.call
-    if reason == NO_FUNCTION or size == 1:
+    if reason == SKIPPED:  # and yet it is wanted: its cancellation came too late
+        call.returned.append(chunk.part(0, size, chunk.attempts))
+    elif reason == NO_FUNCTION or size == 1:
         for index in range(chunk.first, chunk.first + size):
             call.deliver_failure(index, unpack_failure(failure, call.describe(index)))
     else:

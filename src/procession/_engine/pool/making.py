@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from procession._engine.pool.arguments import checked_policy, checked_retries, checked_timeout
 from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
 from procession._engine.pool.policy import Pace
-from procession._engine.pool.recipe import APPLY, MAP, STARMAP
+from procession._engine.pool.recipe import APPLY, MAP, STARMAP, RecipeShelf
 from procession._engine.pool.showing import shown
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Maker:
         self._workers = workers
         self._retries = retries
         self._timeout = timeout
+        self._recipes = RecipeShelf()
         self._fixed = fixed
         self._apply_pace = self._pace(1, eager=True)
 
@@ -102,9 +103,16 @@ class Maker:
     def _prepare(
         self, call: Call, func: Callable[..., Any], kind: int, timeout: float | None
     ) -> None:
+        """Pack a call's function; a call whose function cannot be packed has failed."""
         call.timeout = self._timeout if timeout is None else checked_timeout(timeout)
         eager = call.single or call.retries == 0 or call.on_error == "return"
-        self._engine.prepare(call, func, kind, eager=eager)
+        timed = call.timeout is not None
+        try:
+            call.recipe = self._recipes.recipe(
+                func, kind, eager=eager, timed=timed, call=call.number
+            )
+        except Exception as error:  # whatever a user's __reduce__ raises
+            call.fail(error)
 
     def _pace(self, grain: int, *, eager: bool) -> Pace:
         return Pace(self._workers, grain, eager=eager, fixed=self._fixed)

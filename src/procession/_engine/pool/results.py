@@ -72,6 +72,25 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
             raise call.error
         return call.value
 
+    def cancel(self, *, running: bool = False, grace: float = 1.0) -> bool:
+        """Cancel the call, if none of its tasks has begun; returns whether it is cancelled.
+
+        A call that is cancelled runs no task from now on, and ``get()`` raises
+        concurrent.futures.CancelledError.  With ``running=True`` it is cancelled even
+        if tasks of it run: they are interrupted by KeyboardInterrupt in their workers,
+        and those that have not ended after ``grace`` seconds are killed.  The workers
+        are replaced.
+        """
+        self._engine.check_process()
+        call = self._call
+        return bool(self._engine.canceller.cancel(call, running=running, grace=grace))
+
+    def cancelled(self) -> bool:
+        """Return whether the call was cancelled."""
+        from concurrent.futures import CancelledError  # noqa: PLC0415  # it imports much
+
+        return isinstance(self._call.failed, CancelledError)
+
     def _set(self, i: int, obj: Any) -> None:
         raise NotImplementedError("results of this pool are set by its engine alone")
 

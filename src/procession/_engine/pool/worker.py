@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from procession._engine.pool.board import IDLE
+from procession._engine.pool.board import IDLE, LEAVE
 from procession._engine.pool.failure import MaybeEncodingError, pack_failure
 from procession._engine.pool.parcel import PLAIN, pack, unpack
 from procession._engine.pool.recipe import APPLY, STARMAP, RecipeBook
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from procession._engine.pool.board import Board
     from procession._engine.pool.recipe import Method
 
-__all__ = ["NO_FUNCTION", "NO_ITEMS", "START_FAILED", "work"]
+__all__ = ["NO_FUNCTION", "NO_ITEMS", "SKIPPED", "START_FAILED", "work"]
 
 START_FAILED: Final = -1
 """In place of a ticket: the initializer raised."""
@@ -40,6 +40,9 @@ NO_FUNCTION: Final = 0
 
 NO_ITEMS: Final = 1
 """A message was refused: one of its items cannot be unpickled here."""
+
+SKIPPED: Final = 2
+"""A message was not begun, as it was forbidden."""
 
 Failures = dict[int, bytes]
 
@@ -89,7 +92,7 @@ class Worker:
     def run(self, most_messages: int | None) -> None:
         """Work until a stop message comes or ``most_messages`` are done."""
         words, slot, take = self._board.words, self._slot, self._tasks.get_many
-        leave = self._board.leave + slot
+        order = self._board.order + slot
         done = 0
         while most_messages is None or done < most_messages:
             words[slot] = IDLE
@@ -99,12 +102,24 @@ class Worker:
                 return
             if message is None:
                 return
-            self._execute(message)
+            if not words[order] or self._may_begin(message[0]):
+                self._execute(message)
             del message
-            if words[leave]:
-                return
             done += 1
         words[slot] = IDLE
+
+    def _may_begin(self, ticket: int) -> bool:
+        """Follow the parent's order; returns whether a message is to be begun."""
+        self._leave_if_told()
+        if not self._board.is_forbidden(ticket):
+            return True
+        self._results.put((ticket, SKIPPED, b""))
+        return False
+
+    def _leave_if_told(self) -> None:
+        """End this process if the parent wants it: see deadlines.py and cancelling.py."""
+        if self._board.words[self._board.order + self._slot] == LEAVE:
+            sys.exit()
 
     def _execute(self, message: tuple[Any, ...]) -> None:
         ticket = message[0]
@@ -125,18 +140,15 @@ class Worker:
             self._run_together(ticket, method, items)
 
     def _run_eagerly(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
-        """Run the tasks, and send each result as soon as it is there.
-
-        What the parent condemns ends before the next task: see deadlines.py.
-        """
+        """Run the tasks, and send each result as soon as it is there."""
         words, slot, call = self._board.words, self._slot, _caller(method)
-        leave = self._board.leave + slot
+        order = self._board.order + slot
         if method.timed:
             call = _timed(call, words, self._board.since + slot)
         interruptible, clock = self._interruptible, time.perf_counter
         for offset, item in enumerate(items):
-            if words[leave]:
-                return
+            if words[order]:
+                self._leave_if_told()
             words[slot] = offset
             begun = clock()
             try:
@@ -146,6 +158,7 @@ class Worker:
             except BaseException as error:  # it is the task's result
                 interruptible.now = False
                 self._send_failure(ticket, offset, error, clock() - begun)
+                self._leave_if_told()
                 continue
             self._send_one(ticket, offset, value, clock() - begun)
             del value
@@ -171,6 +184,7 @@ class Worker:
                 interruptible.now = False
             except BaseException as error:  # it is the task's result
                 interruptible.now = False
+                self._leave_if_told()
                 failures[len(values)] = pack_failure(error, 1)
                 value = None
             values.append(value)
