@@ -46,6 +46,9 @@ int psn_after_signal(void);
 /* A nearer deadline, to look at signals then: one that came while a sleep was ending by itself
  * has interrupted nothing. */
 uint64_t psn_next_look(uint64_t deadline);
+/* After a wait until psn_next_look(deadline): the end of the look alone counts as an interruption,
+ * since a signal that came just before the wait began interrupts nothing. */
+psn_status psn_after_look(psn_status status, uint64_t deadline);
 /* Should a wait that ended so go on? -1 with the exception of a signal handler. */
 int psn_wait_goes_on(psn_status status, uint64_t deadline);
 /* Somebody holds a lock for suspiciously long: signals, then `late` raised after the deadline. */

@@ -114,7 +114,7 @@ wait_for_room(psn_channel *channel)
 {
     psn_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = psn_channel_wait_room(channel, PSN_FOREVER);
+    status = psn_after_look(psn_channel_wait_room(channel, psn_next_look(PSN_FOREVER)), PSN_FOREVER);
     Py_END_ALLOW_THREADS
     return status;
 }

@@ -8,7 +8,7 @@ wait_for_message(psn_channel *channel, uint64_t deadline)
 {
     psn_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = psn_channel_wait_message(channel, deadline);
+    status = psn_after_look(psn_channel_wait_message(channel, psn_next_look(deadline)), deadline);
     Py_END_ALLOW_THREADS
     return status;
 }

@@ -19,7 +19,8 @@ take(psn_queue *queue, size_t max, const psn_wait_arguments *how, psn_inbox *inb
             return 0;
         if (status == PSN_EMPTY && how->block) {
             Py_BEGIN_ALLOW_THREADS
-            status = psn_queue_wait_message(queue, how->deadline);
+            status = psn_after_look(psn_queue_wait_message(queue, psn_next_look(how->deadline)),
+                                    how->deadline);
             Py_END_ALLOW_THREADS
             if (status == PSN_OK)
                 continue;

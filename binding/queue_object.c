@@ -201,7 +201,8 @@ queue_join(PyObject *op, PyObject *args, PyObject *kwargs)
     psn_status status;
     do {
         Py_BEGIN_ALLOW_THREADS
-        status = psn_queue_wait_all_done(self->queue, deadline);
+        status = psn_after_look(psn_queue_wait_all_done(self->queue, psn_next_look(deadline)),
+                                deadline);
         Py_END_ALLOW_THREADS
     } while (status == PSN_INTERRUPTED && psn_after_signal() == 0);
     psn_queue_leave(self);

@@ -19,7 +19,7 @@ wait_for_room(psn_queue *queue, bool block, uint64_t deadline)
     psn_status status = PSN_TIMEOUT;
     if (block) {
         Py_BEGIN_ALLOW_THREADS
-        status = psn_queue_wait_room(queue, deadline);
+        status = psn_after_look(psn_queue_wait_room(queue, psn_next_look(deadline)), deadline);
         Py_END_ALLOW_THREADS
     }
     if (status == PSN_OK)

@@ -4,7 +4,7 @@
 #include "binding.h"
 
 #define NANOSECONDS 1e9
-#define LOOK_INTERVAL (UINT64_C(100) * 1000 * 1000)
+#define LOOK_INTERVAL (UINT64_C(250) * 1000 * 1000)
 #define LONGEST 1e9 /* seconds: more is for ever, and so is infinity */
 
 int
@@ -38,6 +38,12 @@ psn_next_look(uint64_t deadline)
 {
     uint64_t now = psn_now();
     return deadline > now && deadline - now > LOOK_INTERVAL ? now + LOOK_INTERVAL : deadline;
+}
+
+psn_status
+psn_after_look(psn_status status, uint64_t deadline)
+{
+    return status == PSN_TIMEOUT && psn_now() < deadline ? PSN_INTERRUPTED : status;
 }
 
 int

@@ -29,6 +29,7 @@ void psn_lane_open(psn_lane_handle *lane, psn_segment *segment, uint32_t number)
     lane->shared = psn_segment_lane(segment, number);
     lane->number = number;
     psn_store_relaxed32(&lane->wasted_spins, 0);
+    psn_store_relaxed32(&lane->idle_sleeps, 0);
 }
 
 /* ---- counting: gets first, so that the difference is never negative ---- */

@@ -19,6 +19,7 @@ typedef struct {
     psn_lane *shared;
     uint32_t number;      /* of the lane in its segment */
     psn_atomic32 wasted_spins; /* spins in a row that ended in sleep; this process' experience */
+    psn_atomic32 idle_sleeps;  /* in a row, over calls that each wait a little */
 } psn_lane_handle;
 
 psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_items,

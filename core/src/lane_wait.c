@@ -61,10 +61,18 @@ static void trim(psn_segment *segment) {
     }
 }
 
+static void note_idle_sleep(psn_lane_handle *handle) {
+    uint32_t sleeps = psn_load_relaxed32(&handle->idle_sleeps) + 1;
+    psn_store_relaxed32(&handle->idle_sleeps, sleeps);
+    if (sleeps == IDLE_SLEEPS_BEFORE_TRIM) {
+        trim(handle->segment);
+    }
+}
+
 static psn_status sleep_until(psn_lane_handle *handle, psn_event *event,
                               bool (*condition)(const psn_lane *), uint64_t deadline) {
     psn_status status = PSN_OK;
-    uint32_t ticket = psn_event_register(event), sleeps = 0;
+    uint32_t ticket = psn_event_register(event);
     while (!condition(handle->shared)) {
         uint64_t now = psn_now();
         if (now >= deadline || status == PSN_INTERRUPTED) {
@@ -79,11 +87,12 @@ static psn_status sleep_until(psn_lane_handle *handle, psn_event *event,
         if (psn_event_is_stale(event, ticket)) {
             ticket = psn_event_register(event);
         }
-        if (++sleeps == IDLE_SLEEPS_BEFORE_TRIM) {
-            trim(handle->segment);
+        if (status == PSN_TIMEOUT) {
+            note_idle_sleep(handle);
         }
     }
     psn_event_leave(event, ticket);
+    psn_store_relaxed32(&handle->idle_sleeps, 0);
     return PSN_OK;
 }
 
