@@ -233,10 +233,23 @@ def work(
     most_messages: int | None,
 ) -> None:
     """Be a worker; the target of the pool's processes."""
+    _show_lines_at_once()
     worker = Worker(tasks, results, board, slot)
     if not worker.start(initializer, initargs):
         sys.exit(1)
     worker.run(most_messages)
+
+
+def _show_lines_at_once() -> None:
+    """Write out what a task prints by the line, also into a file or pipe.
+
+    A worker is ended by a signal when its pool is left by ``with``, which would lose what
+    lies in a buffer.  Who prints nothing pays nothing.
+    """
+    configure = getattr(sys.stdout, "reconfigure", None)
+    if configure is not None:
+        with suppress(Exception):  # somebody's own stream, or a closed one
+            configure(line_buffering=True)
 
 
 def _caller(method: Method) -> Callable[[Any], Any]:
