@@ -116,9 +116,8 @@ class BaseContext(std.BaseContext):
         """Return a manager whose process has been started; its pools are ours, too."""
         from procession._engine.pool import manager, pool
 
-        pool.Pool.default_context = (
-            _default_context.get_context
-        )  # the manager's process makes pools
+        # The process of a manager makes pools, and they know no contexts.
+        pool.Pool.default_context = _default_context.get_context
         started = manager.SyncManager(ctx=self.get_context())
         started.start()
         return started
