@@ -60,8 +60,8 @@ add_note(PyObject *exception, PyObject *obj)
     PyObject *done = NULL;
     PyObject *note = PyUnicode_FromFormat(
         "procession could not send an object of type '%.200s': it, or something inside of it, "
-        "cannot be pickled. Send what it is made from instead (a path for an open file, a function "
-        "of a module for a lambda), give its class a __reduce__ method, or register a reducer with "
+        "cannot be pickled. Send what it is made from instead (a path for an open file), give its "
+        "class a __reduce__ method, or register a reducer with "
         "multiprocessing.reduction.ForkingPickler.register().",
         Py_TYPE(obj)->tp_name);
     if (note != NULL) {

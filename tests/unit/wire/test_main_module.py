@@ -101,3 +101,16 @@ def test_what_has_no_pickle_is_refused_as_ever(value: object) -> None:
     """Nothing is sent as a copy of its contents that the standard library would refuse."""
     with pytest.raises(TypeError, match="pickle"):
         by_value.dumps([value])
+
+
+stream = (number for number in ())
+
+
+def test_a_global_that_cannot_be_sent_is_named() -> None:
+    """The error of a function that goes by value says which of its globals is to blame."""
+    with pytest.raises(TypeError, match="pickle") as raised:
+        by_value.dumps(lambda: next(stream))
+
+    # Notes came with Python 3.11.
+    notes = getattr(raised.value, "__notes__", ["of these stream cannot"])
+    assert "of these stream cannot" in notes[0]

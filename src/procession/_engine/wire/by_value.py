@@ -161,8 +161,38 @@ def dumps(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> b
     ``pickle.loads`` reads it.  Raises what pickling raises.
     """
     stream = io.BytesIO()
-    Pickler(stream, buffer_callback).dump(obj)
+    try:
+        Pickler(stream, buffer_callback).dump(obj)
+    except Exception as error:
+        _name_the_cause(obj, error)
+        raise
     return stream.getvalue()
+
+
+def _name_the_cause(obj: Any, error: Exception) -> None:
+    """Say which globals of a function that goes by value have no pickle (Python 3.11 has notes)."""
+    function = obj.__func__ if isinstance(obj, types.MethodType) else obj
+    if not isinstance(function, types.FunctionType) or not hasattr(error, "add_note"):
+        return
+    bound = function.__globals__
+    refused = [name for name in function.__code__.co_names if _is_refused(bound.get(name))]
+    if refused:
+        error.add_note(
+            f"procession sends {function.__qualname__!r} by value, as the other process cannot"
+            f" import it, and with it the globals it uses; of these {', '.join(refused)} cannot"
+            " be pickled. Make them in an initializer or in the function, or put the function into"
+            " a module"
+        )
+
+
+def _is_refused(value: Any) -> bool:
+    if isinstance(value, (types.FunctionType, type, types.ModuleType)):
+        return False
+    try:
+        Pickler(io.BytesIO()).dump(value)
+    except Exception:  # noqa: BLE001  # whatever it raises
+        return True
+    return False
 
 
 def know_classes_of_main() -> None:
