@@ -12,6 +12,7 @@ if _typing.TYPE_CHECKING:
     from . import connection as connection
     from . import context as context
     from . import dummy as dummy
+    from . import errors as errors
     from . import forkserver as forkserver
     from . import futures as futures
     from . import heap as heap
@@ -30,9 +31,9 @@ if _typing.TYPE_CHECKING:
 else:
     __getattr__ = passthrough.submodules_of(
         __name__,
-        "connection context dummy forkserver futures heap managers pool popen_fork popen_forkserver"
-        " popen_spawn_posix popen_spawn_win32 process queues reduction resource_sharer"
-        " resource_tracker shared_memory sharedctypes spawn synchronize util",
+        "connection context dummy errors forkserver futures heap managers pool popen_fork"
+        " popen_forkserver popen_spawn_posix popen_spawn_win32 process queues reduction"
+        " resource_sharer resource_tracker shared_memory sharedctypes spawn synchronize util",
     )
 
 __all__ = [

@@ -207,7 +207,6 @@ def arm_kill_point(name: str, countdown: int = 1) -> None:
     """For tests: SIGKILL this process when it passes the named point for the countdown-th time."""
 
 def disarm_kill_points() -> None: ...
-
 def _set_fallback(fallback: Callable[[Any, Callable[[Any], object]], bytes] | None, /) -> None:
     """Set who is asked when the pickler refuses an object, or None for nobody."""
 
