@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
@@ -174,17 +174,26 @@ class Killer(threading.Thread):
             if self._pool._engine.crew.board.words[slot] == STARTING:
                 continue  # deaths in a row at the start rightly break a pool
             number = self._rng.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
+            if number == signal.SIGSTOP:
+                _stop_for_a_moment(pid)
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT if number == signal.SIGSTOP else number)
                 self.kills += 1
-                if number == signal.SIGSTOP:
-                    time.sleep(self._rng.uniform(0, STOPPED_SECONDS))
-                    os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """Send no more, and wait for the thread."""
         self._enough.set()
         self.join()
+
+
+def _stop_for_a_moment(pid: int) -> None:
+    """Stop and continue a process, from another one.
+
+    A worker may be stopped within a step of a queue; all threads of a process that waits for
+    that step may stand still, the killer's among them.
+    """
+    script = f"kill -STOP {pid}; sleep {STOPPED_SECONDS}; kill -CONT {pid}"
+    subprocess.run(["/bin/sh", "-c", script], check=False, stderr=subprocess.DEVNULL)
 
 
 @contextmanager
