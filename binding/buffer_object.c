@@ -34,8 +34,11 @@ buffer_dealloc(PyObject *self)
 {
     psn_buffer *buffer = (psn_buffer *)self;
     PyTypeObject *type = Py_TYPE(self);
-    if (buffer->hold != NULL)
+    if (buffer->hold != NULL) { /* the arena's lock may be held by a process that is stopped */
+        Py_BEGIN_ALLOW_THREADS
         psn_hold_release(buffer->hold);
+        Py_END_ALLOW_THREADS
+    }
     PyObject_Free(self);
     Py_DECREF(type);
 }

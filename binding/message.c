@@ -17,7 +17,6 @@
 #define WITH_TAIL 0x4000U
 #define KIND_MASK 0x3fffU
 #define TAIL_ALIGN 16U
-#define GIL_FREE_FROM (256 * 1024) /* bytes; copying fewer takes less than handing the GIL over */
 
 static size_t
 aligned(size_t size)
@@ -41,8 +40,7 @@ static psn_status
 fill_block(psn_segment *segment, const void *data, Py_ssize_t size, psn_ref *ref)
 {
     psn_status status;
-    if (size < GIL_FREE_FROM)
-        return psn_block_fill(segment, data, (uint64_t)size, ref);
+    /* Without the GIL however small: the arena's lock may be held by a process that is stopped. */
     Py_BEGIN_ALLOW_THREADS
     status = psn_block_fill(segment, data, (uint64_t)size, ref);
     Py_END_ALLOW_THREADS
@@ -52,8 +50,10 @@ fill_block(psn_segment *segment, const void *data, Py_ssize_t size, psn_ref *ref
 static void
 drop_blocks(psn_segment *segment, const psn_slice *slices, size_t count)
 {
+    Py_BEGIN_ALLOW_THREADS
     for (size_t i = 0; i < count; i++)
         psn_block_drop(segment, slices[i].ref);
+    Py_END_ALLOW_THREADS
 }
 
 /* Copies the encoded object's big parts into blocks; a slice that gets none keeps ref 0.
