@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -29,6 +30,10 @@ if "PYTHONPATH" in os.environ:
 # How long an example takes says nothing on a machine that is busy; the same ones in every run.
 settings.register_profile("procession", deadline=None, derandomize=True, database=None)
 settings.load_profile("procession")
+
+# Started in the background by a shell, a test run ignores SIGINT, and so would every program in it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_METHODS = multiprocessing.get_all_start_methods()
 
