@@ -7,7 +7,9 @@ it has not, in memory of the receiver's own.
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import threading
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -19,6 +21,17 @@ from tests.contracts import children
 from tests.contracts.conftest import Start
 
 numpy: Any = pytest.importorskip("numpy")
+
+GIGANTIC = 3 << 30
+
+
+def available_bytes() -> int:
+    """Return how much memory may be used without harm, as far as the system tells."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0
+
 
 SHAPES = [(0,), (1,), (1_000,), (250_000,), (512, 513)]
 
@@ -126,3 +139,23 @@ class BuffersContract:
         assert line.memory()["blocks"] > before
         del view
         assert line.memory()["blocks"] == before
+
+    @pytest.mark.skipif(
+        available_bytes() < 5 * GIGANTIC, reason="needs five times 3 GiB of free memory"
+    )
+    def test_gigantic_objects_pass(self, line: Any) -> None:
+        """An object of 3 GiB, more than 32 bits can count, goes through a queue and a pipe."""
+        first, second = transport.Pipe()
+        array = numpy.zeros(GIGANTIC, dtype="uint8")
+        array[[0, 2**31, 2**32 // 2 + 5, -1]] = (1, 2, 3, 4)
+        for send, receive in ((line.put, line.get), (first.send, second.recv)):
+            sending = threading.Thread(target=send, args=(array,))
+            sending.start()
+            got = receive()
+            sending.join()
+            assert got.nbytes == GIGANTIC
+            assert list(got[[0, 2**31, 2**32 // 2 + 5, -1]]) == [1, 2, 3, 4]
+            assert int(got.sum(dtype="uint64")) == 10
+            del got
+        first.close()
+        second.close()

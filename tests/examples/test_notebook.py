@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tests.examples.conftest import RunPython
 
 WITH_JUPYTER = all(importlib.util.find_spec(name) for name in ("nbclient", "ipykernel"))
+
+# How the notebook chooses its start method, as the file spells it.
+FORK = r"procession.set_start_method(\"fork\")"
 
 # Executes a notebook in a kernel of Jupyter's and prints it.
 JUPYTER = (
@@ -64,11 +68,19 @@ def test_stored_notebook_is_version_4_with_outputs(notebook: dict[str, Any]) -> 
     assert kinds == {"stream"}
 
 
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_running_the_cells_prints_what_is_stored(
-    run_python: RunPython, path: Path, notebook: dict[str, Any]
+    run_python: RunPython, path: Path, notebook: dict[str, Any], tmp_path: Path, method: str
 ) -> None:
-    """In a plain interpreter the cells print, but for the pids, the stored outputs."""
-    outcome = run_python(Path(__file__).with_name("run_notebook.py"), path)
+    """Under each start method the cells print, but for the pids, the stored outputs."""
+    told = tmp_path / path.name
+    text = path.read_text(encoding="utf-8")
+    assert FORK in text
+    told.write_text(text.replace(FORK, FORK.replace("fork", method)), encoding="utf-8")
+    # As in a kernel there is no file that children could import the cells from.
+    runner = Path(__file__).with_name("run_notebook.py").read_text(encoding="utf-8")
+
+    outcome = run_python("-c", runner, told)
 
     assert outcome.stderr == ""
     fresh = [same_pids(text) for text in outcome.stdout.split(MARK + "\n")[1:]]
