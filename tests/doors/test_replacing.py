@@ -38,11 +38,11 @@ def test_a_private_name_is_replaced_where_it_works() -> None:
 
 
 def test_a_name_of_ours_is_replaced_here_only() -> None:
-    """Whoever replaces our Pipe leaves the standard library's alone."""
-    original = multiprocessing.connection.Pipe
-    with mock.patch("procession.connection.Pipe") as replacement:
-        assert procession.connection.Pipe is replacement
-        assert multiprocessing.connection.Pipe is original
+    """Whoever replaces our ``wait`` (ours on every transport) leaves the standard one alone."""
+    original = multiprocessing.connection.wait
+    with mock.patch("procession.connection.wait") as replacement:
+        assert procession.connection.wait is replacement
+        assert multiprocessing.connection.wait is original
 
 
 def test_importing_a_submodule_replaces_nothing() -> None:
