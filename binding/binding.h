@@ -8,6 +8,7 @@
 #define PROCESSION_BINDING_H
 
 #include "codec.h"
+#include "exceptions.h"
 #include "procession.h"
 
 /* One interpreter only: the core's state is the process', so sharing it between interpreters
@@ -32,9 +33,6 @@ PyObject *psn_raise(psn_status status, const char *what);
 /* "closed" in the words of the standard library; -1. */
 int psn_raise_closed_queue(PyObject *self);
 
-/* The current exception as an object, and back (PyErr_GetRaisedException before Python 3.12). */
-PyObject *psn_error_fetch(void);
-void psn_error_restore(PyObject *error);
 PyObject *psn_memory_dict(psn_segment *segment);
 
 /* ---- waiting.c ---- */

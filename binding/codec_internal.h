@@ -3,6 +3,7 @@
 #define PROCESSION_CODEC_INTERNAL_H
 
 #include "codec.h"
+#include "exceptions.h"
 
 /* The first byte of each value in a message of kind PSN_KIND_TAGS; what follows it. */
 typedef enum {
@@ -28,36 +29,6 @@ enum {
     PSN_TAG_LONG_LENGTH = 255,     /* lengths below this are one byte; others 255 and 4 bytes */
     PSN_CACHED_STRING_MAX = 32     /* characters */
 };
-
-/* Takes the exception that is set, so that other code can run; give_back_exception sets it again.
- * (PyErr_Fetch is going away, its successors came with 3.12.) */
-static inline PyObject *
-take_exception(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(value, traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return value;
-#endif
-}
-
-static inline void
-give_back_exception(PyObject *exception)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(exception);
-#else
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
-                  PyException_GetTraceback(exception));
-#endif
-}
 
 /* 1 when encoded, 0 when the object is none for tags, -1 with an exception. */
 int psn_tags_encode(PyObject *obj, psn_encoded *out);

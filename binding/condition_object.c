@@ -61,14 +61,14 @@ sleep_without_gil(psn_sync *lot, uint32_t waiter, uint64_t deadline)
 static int
 take_again(PyObject *lock, long count)
 {
-    PyObject *error = PyErr_Occurred() ? psn_error_fetch() : NULL;
+    PyObject *error = PyErr_Occurred() ? take_exception() : NULL;
     bool complete = call_times(lock, "acquire", count) == count;
     if (!complete) {
         Py_XDECREF(error);
         return -1;
     }
     if (error != NULL) {
-        psn_error_restore(error);
+        give_back_exception(error);
         return -1;
     }
     return 0;

@@ -46,7 +46,7 @@ decode_left(psn_queue_object *self)
 {
     psn_message message;
     if (self->left_error != NULL) {
-        psn_error_restore(self->left_error);
+        give_back_exception(self->left_error);
         self->left_error = NULL;
         return NULL;
     }
@@ -141,7 +141,7 @@ decode_all(psn_queue_object *self, psn_inbox *inbox)
             Py_XDECREF(obj);
             keep_left(self, inbox, cursor);
             if (PyList_GET_SIZE(list) > 0)
-                self->left_error = psn_error_fetch();
+                self->left_error = take_exception();
             else
                 Py_CLEAR(list);
             break;

@@ -105,12 +105,12 @@ psn_queue_py_put_nowait(PyObject *op, PyObject *obj)
 static void
 note_put(size_t put)
 {
-    PyObject *error = psn_error_fetch();
+    PyObject *error = take_exception();
     PyObject *number = PyLong_FromSize_t(put);
     if (number == NULL || PyObject_SetAttrString(error, "put", number) < 0)
         PyErr_Clear();
     Py_XDECREF(number);
-    psn_error_restore(error);
+    give_back_exception(error);
 }
 
 PyObject *
