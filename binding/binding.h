@@ -104,6 +104,10 @@ extern PyType_Spec psn_buffer_spec;
 PyObject *psn_buffer_new(psn_segment *segment, psn_slice slice);
 void *psn_buffer_address(PyObject *buffer);
 
+/* ---- wait_many.c ---- */
+
+PyObject *psn_py_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
 /* ---- queue_object.c, channel_object.c ---- */
 
 extern PyType_Spec psn_queue_spec;

@@ -111,6 +111,8 @@ static PyMethodDef module_methods[] = {
      PyDoc_STR("arm_kill_point(name, countdown=1)\n\nFor tests: SIGKILL this process when it passes "
                "the named point for the countdown-th time.")},
     {"disarm_kill_points", disarm_kill_points, METH_NOARGS, NULL},
+    {"wait", (PyCFunction)(void (*)(void))psn_py_wait, METH_FASTCALL,
+     PyDoc_STR("wait(objects, timeout) -> those that are ready, in their order")},
     PSN_CODEC_METHODS,
     {NULL, NULL, 0, NULL},
 };

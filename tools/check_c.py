@@ -26,8 +26,9 @@ LEVELS = (
     ("segment", "hold", "peer", "arena", "cells"),
     ("lane", "reclaim", "semaphore", "flag", "condition"),
     ("fill",),
-    ("bell",),
+    ("bell", "source"),
     ("queue", "channel"),
+    ("waitset",),
 )
 """Bottom to top.  ``lane_put.c`` belongs to ``lane``, ``os_linux.c`` to ``os``."""
 

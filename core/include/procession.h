@@ -196,6 +196,22 @@ psn_status psn_channel_watch(psn_channel *channel);
  * process waits at it, which is using it. */
 void psn_channel_weaken(psn_channel *channel);
 
+bool psn_channel_has_message(const psn_channel *channel);
+
+/* ---- waiting for many ----------------------------------------------------------------- */
+
+/* A queue, or an end that receives, or a descriptor of somebody else's. */
+typedef struct {
+    psn_queue *queue;
+    psn_channel *channel;
+    int fd;     /* where both are NULL */
+    bool ready; /* the answer; what is set already is not asked again, and ends the wait */
+} psn_waitable;
+
+/* PSN_OK: some are ready (a message, the end of file, an event of the descriptor), and so say
+ * they all. PSN_TIMEOUT: none was. A deadline that has passed looks once. */
+psn_status psn_wait_many(psn_waitable *entries, size_t count, uint64_t deadline);
+
 /* ---- locks and their kin -------------------------------------------------------------- */
 
 /* Some hundreds of locks, semaphores, flags and conditions share one memory, hence one

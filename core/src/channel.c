@@ -7,9 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bell.h"
 #include "kill_point.h"
-#include "lane.h"
+#include "source.h"
 
 /* Bytes under way before a sender waits: enough to keep both sides busy, little enough to stay in
  * the cache. A single message may be larger. */
@@ -368,6 +367,22 @@ psn_status psn_channel_wait_message(psn_channel *channel, uint64_t deadline) {
     }
     end_wait(channel);
     return status;
+}
+
+/* ---- among others: waitset.c ---- */
+
+bool psn_channel_has_message(const psn_channel *channel) {
+    return psn_lane_has_message(channel->in.shared);
+}
+
+psn_status psn_channel_begin_source(psn_channel *channel, psn_source *source) {
+    psn_status status = begin_wait(channel);
+    *source = (psn_source){.lane = &channel->in, .bell = in_bell(channel)};
+    return status;
+}
+
+void psn_channel_end_source(psn_channel *channel) {
+    end_wait(channel);
 }
 
 psn_status psn_channel_watch(psn_channel *channel) {

@@ -70,6 +70,14 @@ void psn_os_ring(int fd);  /* event or pipe: makes it readable, never blocks, ne
 void psn_os_quiet(int fd); /* takes everything that was rung */
 void psn_os_quiet_one(int fd);
 psn_status psn_os_wait_readable(int fd, uint64_t deadline, psn_os_ready *ready);
+/* Many at once, as poll(2) has them: fd -1 is skipped, `found` has other bits for a hang-up or an
+ * error. PSN_OK: some are found. A deadline of 0 has passed, without asking the clock. */
+typedef struct {
+    int fd;
+    int16_t wanted, found;
+} psn_os_polled;
+#define PSN_OS_READABLE 1
+psn_status psn_os_poll(psn_os_polled *entries, size_t count, uint64_t deadline);
 bool psn_os_reader_gone(int write_fd);
 /* A descriptor that names the same pipe without counting as one of its ends; -1 where impossible. */
 int psn_os_pipe_weak(int fd);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -330,6 +331,24 @@ psn_status psn_os_wait_readable(int fd, uint64_t deadline, psn_os_ready *ready) 
         return PSN_OK;
     }
     return count == 0 ? PSN_TIMEOUT : errno == EINTR ? PSN_INTERRUPTED : PSN_SYSTEM;
+}
+
+static_assert(sizeof(psn_os_polled) == sizeof(struct pollfd) && PSN_OS_READABLE == POLLIN &&
+                  offsetof(psn_os_polled, wanted) == offsetof(struct pollfd, events) &&
+                  offsetof(psn_os_polled, found) == offsetof(struct pollfd, revents),
+              "handed to the system as they are");
+
+psn_status psn_os_poll(psn_os_polled *entries, size_t count, uint64_t deadline) {
+    struct timespec left, *limit = NULL;
+    if (deadline != PSN_FOREVER) {
+        left = deadline == 0 ? (struct timespec){0, 0} : time_left(deadline);
+        limit = &left;
+    }
+    int found = ppoll((struct pollfd *)(void *)entries, (nfds_t)count, limit, NULL);
+    if (found >= 0) {
+        return found > 0 ? PSN_OK : PSN_TIMEOUT;
+    }
+    return errno == EINTR ? PSN_INTERRUPTED : status_of_errno();
 }
 
 bool psn_os_reader_gone(int write_fd) {

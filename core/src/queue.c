@@ -1,9 +1,8 @@
 /* A queue: one lane, an eventfd as its doorbell. */
 #include <stdlib.h>
 
-#include "bell.h"
 #include "kill_point.h"
-#include "lane.h"
+#include "source.h"
 
 struct psn_queue {
     psn_segment *segment;
@@ -161,6 +160,10 @@ psn_status psn_queue_task_done(psn_queue *queue) {
 
 psn_status psn_queue_wait_all_done(psn_queue *queue, uint64_t deadline) {
     return psn_lane_wait_all_done(&queue->lane, deadline);
+}
+
+void psn_queue_source(psn_queue *queue, psn_source *source) {
+    *source = (psn_source){.lane = &queue->lane, .bell = bell_of(queue)};
 }
 
 psn_status psn_queue_watch(psn_queue *queue) {

@@ -5,7 +5,7 @@ method that waits releases the GIL, wakes for Ctrl-C, and takes its time-out in
 seconds (``None`` = for ever).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, final
 
 from typing_extensions import Buffer as SupportsBuffer
@@ -207,6 +207,9 @@ def arm_kill_point(name: str, countdown: int = 1) -> None:
     """For tests: SIGKILL this process when it passes the named point for the countdown-th time."""
 
 def disarm_kill_points() -> None: ...
+def wait(objects: Iterable[Any], timeout: float | None, /) -> list[Any]:
+    """Those that are ready, of queues, channels, descriptors and what has one, in their order."""
+
 def _set_fallback(fallback: Callable[[Any, Callable[[Any], object]], bytes] | None, /) -> None:
     """Set who is asked when the pickler refuses an object, or None for nobody."""
 

@@ -92,6 +92,44 @@ class WaitContract:
         child.kill()
         assert wait([near, read_end, line, child.sentinel], HANG_GUARD_SECONDS) == [child.sentinel]
 
+    def test_keeps_the_order_and_what_stands_there_twice(self, any_context: BaseContext) -> None:
+        """What is ready comes in the order of the list, and as often as it stands there."""
+        line: Any = any_context.Queue()
+        first, second = any_context.Pipe()
+        line.put(1)
+        second.send(1)
+        assert wait([first, line, second, first], 1) == [first, line, first]
+
+    def test_refuses_what_is_closed_or_cannot_be_waited_for(self, any_context: BaseContext) -> None:
+        """A closed object or one without a descriptor raises, beside others that are ready."""
+        line: Any = any_context.Queue()
+        simple: Any = any_context.SimpleQueue()
+        first, second = any_context.Pipe()
+        second.send(1)
+        line.close()
+        simple.close()
+        assert wait([first], 1) == [first]
+        for refused in (line, simple, object(), -1):
+            with pytest.raises((OSError, ValueError, AttributeError)):
+                wait([first, refused], 1)
+        first.close()
+        with pytest.raises(OSError, match="closed"):
+            wait([second, first], 1)
+        second.close()
+
+    def test_finds_the_end_of_a_connection_beside_a_message(self, any_context: BaseContext) -> None:
+        """A connection at its end is among the ready ones, though another has a message."""
+        line: Any = any_context.Queue()
+        ours, theirs = any_context.Pipe()
+        sender, receiver = any_context.Pipe()
+        theirs.close()
+        sender.send(1)
+        line.put(1)
+        assert wait([line, receiver, ours], 1) == [line, receiver, ours]
+        receiver.recv()
+        line.get()
+        assert wait([line, receiver, ours], 1) == [ours]
+
     def test_is_understood_by_the_standard_wait(self, any_context: BaseContext) -> None:
         """The standard library's wait takes our queues and connections as well."""
         line: Any = any_context.Queue()

@@ -23,6 +23,7 @@ __all__ = [
     "disarm_kill_points",
     "set_fallback",
     "set_main_by_value",
+    "wait",
 ]
 
 try:
@@ -38,6 +39,7 @@ try:
         Semaphore,
         arm_kill_point,
         disarm_kill_points,
+        wait,
     )
     from procession._native import _set_fallback as set_fallback
     from procession._native import _set_main_by_value as set_main_by_value

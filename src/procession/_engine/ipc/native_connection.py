@@ -85,12 +85,6 @@ class Connection(native.Channel, multiprocessing.connection.Connection, metaclas
     def _poll(self, timeout: float | None) -> bool:
         return self.poll(timeout)
 
-    # For ``waiting``: the end of file takes a system call, so many ends are looked at in one.
-    _asks_the_system = True
-
-    def _is_ready(self) -> bool:
-        return self.poll()
-
     def _send_bytes(self, buf: Buffer) -> None:
         self.send_bytes(buf)
 

@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from procession._engine import config
-from procession._engine.ipc.waiting import wait
 from procession._engine.wire import pickler
 from procession._engine.wire.main_module import MAIN
 
@@ -66,6 +65,7 @@ if NAME == "native":
 if TYPE_CHECKING or NAME == "native":
     from procession._engine.ipc.native_connection import Connection, Pipe, recv_handle, send_handle
     from procession._engine.ipc.native_queue import JoinableQueue, Queue, SimpleQueue
+    from procession._engine.ipc.native_waiting import wait
 else:
     from procession._engine.ipc.portable_connection import (
         Connection,
@@ -74,3 +74,4 @@ else:
         send_handle,
     )
     from procession._engine.ipc.portable_queue import JoinableQueue, Queue, SimpleQueue
+    from procession._engine.ipc.waiting import wait

@@ -1,5 +1,6 @@
 """``wait``: the objects that are ready, of queues, connections, sockets and sentinels.
 
+For every transport; the native one has a ``wait`` of its own (``native_waiting``).
 Queues of ours know whether they are ready without asking the system, so they are asked first.
 When some are, or there is no time to wait, the others are only looked at; else all descriptors
 are waited for.  Either is one call for all of them.  A descriptor may call an object of ours ready
@@ -44,7 +45,7 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
     """
     objects = list(object_list)
     end = None if timeout is None else time.monotonic() + max(0.0, timeout)
-    queues = {id(entry) for entry in objects if _answers_at_once(entry)}
+    queues = {id(entry) for entry in objects if _can_be_asked(entry)}
     ready = {id(entry) for entry in objects if id(entry) in queues and _is_ready(entry)}
     if ready or (timeout is not None and timeout <= 0):
         others = [entry for entry in objects if id(entry) not in queues]
@@ -74,10 +75,6 @@ def _really_ready(objects: list[Any], timeout: float | None) -> list[Any]:
 
 def _can_be_asked(entry: Any) -> bool:
     return hasattr(entry, "_is_ready") and getattr(entry, "readable", True)
-
-
-def _answers_at_once(entry: Any) -> bool:
-    return _can_be_asked(entry) and not getattr(entry, "_asks_the_system", False)
 
 
 def _is_ready(entry: Any) -> bool:
