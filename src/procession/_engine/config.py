@@ -6,20 +6,22 @@ its function is called; a value that means nothing raises ValueError with the va
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from typing import Final, Literal, cast
 
-__all__ = ["DEBUG", "TRANSPORT", "TransportName", "debug", "explain", "forced_transport"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, Literal, TypeAlias
+
+    TransportName: TypeAlias = Literal["native", "portable"]
+
+__all__ = ["DEBUG", "TRANSPORT", "debug", "explain", "forced_transport"]
 
 TRANSPORT: Final = "PROCESSION_TRANSPORT"
 """Which transport to use: ``native``, ``portable``; empty or unset: native where it works."""
 
 DEBUG: Final = "PROCESSION_DEBUG"
 """``1``: say on stderr what is done."""
-
-TransportName = Literal["native", "portable"]
 
 
 def forced_transport() -> TransportName | None:
@@ -35,7 +37,7 @@ def forced_transport() -> TransportName | None:
             f"{TRANSPORT}={name!r} names no transport: set it to 'native' or 'portable',"
             " or unset it for the best that works here"
         )
-    return cast("TransportName", name)
+    return "native" if name == "native" else "portable"
 
 
 def debug() -> bool:
@@ -50,6 +52,8 @@ def explain(text: str, *values: object) -> None:
     """
     if not debug():
         return
-    with contextlib.suppress(Exception):
+    try:
         sys.stderr.write(f"procession[{os.getpid()}]: {text % values}\n")
         sys.stderr.flush()
+    except Exception:  # noqa: BLE001, S110  # contextlib would be one import more for each child
+        pass

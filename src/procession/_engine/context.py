@@ -15,18 +15,21 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from multiprocessing import context as std
-from typing import TYPE_CHECKING, Any
 
-from procession._engine.ipc import locks, transport
 from procession._engine.process.process import Process, SpawnProcess
 from procession._engine.wire.main_module import MAIN
 
 if sys.platform != "win32":
     from procession._engine.process.process import ForkProcess, ForkServerProcess
 
+# Every spawned child imports this module, to be the class of its process.  What only some use
+# is imported where it is used, and typing never.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
+    from procession._engine.ipc import locks, transport
     from procession._engine.pool.manager import SyncManager
     from procession._engine.pool.pool import Pool
     from procession._engine.types import Target
@@ -46,48 +49,70 @@ class BaseContext(std.BaseContext):
 
     def Lock(self) -> locks.Lock:
         """Return a lock, which the death of the process that holds it releases."""
+        from procession._engine.ipc import locks
+
         return locks.Lock(ctx=self.get_context())
 
     def RLock(self) -> locks.RLock:
         """Return a lock that the thread which holds it may acquire again."""
+        from procession._engine.ipc import locks
+
         return locks.RLock(ctx=self.get_context())
 
     def Semaphore(self, value: int = 1) -> locks.Semaphore:
         """Return a semaphore that can be acquired ``value`` times."""
+        from procession._engine.ipc import locks
+
         return locks.Semaphore(value, ctx=self.get_context())
 
     def BoundedSemaphore(self, value: int = 1) -> locks.BoundedSemaphore:
         """Return a semaphore that refuses to be released above ``value``."""
+        from procession._engine.ipc import locks
+
         return locks.BoundedSemaphore(value, ctx=self.get_context())
 
     def Condition(self, lock: Any = None) -> locks.Condition:
         """Return a condition variable with this lock, or with an RLock of its own."""
+        from procession._engine.ipc import locks
+
         return locks.Condition(lock, ctx=self.get_context())
 
     def Event(self) -> locks.Event:
         """Return a flag that can be set, cleared and waited for."""
+        from procession._engine.ipc import locks
+
         return locks.Event(ctx=self.get_context())
 
     def Barrier(
         self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
     ) -> locks.Barrier:
         """Return a point that ``parties`` threads or processes pass together."""
+        from procession._engine.ipc import locks
+
         return locks.Barrier(parties, action, timeout, ctx=self.get_context())
 
     def Queue(self, maxsize: int = 0) -> transport.Queue:
         """Return a queue that holds at most ``maxsize`` messages (0: no limit)."""
+        from procession._engine.ipc import transport
+
         return transport.Queue(maxsize, ctx=self._for_messages())
 
     def JoinableQueue(self, maxsize: int = 0) -> transport.JoinableQueue:
         """Return a queue with ``task_done()`` and ``join()``."""
+        from procession._engine.ipc import transport
+
         return transport.JoinableQueue(maxsize, ctx=self._for_messages())
 
     def SimpleQueue(self) -> transport.SimpleQueue:
         """Return a queue with ``put``, ``get``, ``empty`` and ``close`` only."""
+        from procession._engine.ipc import transport
+
         return transport.SimpleQueue(ctx=self._for_messages())
 
     def Pipe(self, duplex: bool = True) -> tuple[transport.Connection, transport.Connection]:
         """Return two connected connections; with ``duplex=False`` (receiver, sender)."""
+        from procession._engine.ipc import transport
+
         MAIN.expect(self.get_start_method(allow_none=True))
         return transport.Pipe(duplex)
 
@@ -100,7 +125,6 @@ class BaseContext(std.BaseContext):
         **options: Any,
     ) -> Pool:
         """Return a pool of worker processes; ``options`` are those of ``procession.pool.Pool``."""
-        # Every child imports this module, and few make a pool: 20 ms less to start each.
         from procession._engine.pool.pool import Pool
 
         return Pool(

@@ -13,10 +13,11 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 
 class _Door(ModuleType):
@@ -84,16 +85,33 @@ def names_of(standard: str, door: str) -> Callable[[str], Any]:
     return look_into_standard
 
 
-def submodules_of(package: str, names: str) -> Callable[[str], Any]:
-    """Return a ``__getattr__`` for ``package`` that imports a submodule when it is asked for.
+def late_names_of(
+    package: str, submodules: str, source: str, names: Sequence[str]
+) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for ``package`` that gets what is asked for when it is asked for.
 
-    ``names`` are the submodules, with spaces between them.
+    ``submodules`` are its submodules, with spaces between them, and imported then; ``names`` are
+    attributes of what ``source`` names (module, colon, attribute), and looked up once.
     """
-    submodules = frozenset(names.split())
+    known, borrowed = frozenset(submodules.split()), frozenset(names)
+    module, _, owner = source.partition(":")
 
-    def import_submodule(name: str) -> Any:
-        if name in submodules:
+    def look_up(name: str) -> Any:
+        if name in known:
             return importlib.import_module(f"{package}.{name}")
+        if name in borrowed:
+            value = getattr(getattr(importlib.import_module(module), owner), name)
+            # A bound method is made anew by each look: the next one finds this.
+            return sys.modules[package].__dict__.setdefault(name, value)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return import_submodule
+    return look_up
+
+
+def listing_of(package: str, names: Sequence[str]) -> Callable[[], list[str]]:
+    """Return a ``__dir__`` for ``package`` that lists these names, looked up or not."""
+
+    def list_names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *names})
+
+    return list_names

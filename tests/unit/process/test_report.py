@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from procession._engine.errors import RemoteError
-from procession._engine.process import report
-from procession._engine.process.report import Report, ReportFile, watch_arrival
+from procession._engine.process import report, reporting
+from procession._engine.process.report import Report
+from procession._engine.process.reporting import ReportFile, watch_arrival
 
 
 def raised(error: BaseException) -> BaseException:
@@ -26,7 +27,7 @@ def raised(error: BaseException) -> BaseException:
 def collected(error: BaseException) -> BaseException | None:
     """Send an exception through a report of its own."""
     made = Report()
-    ReportFile(made.fd).write(raised(error))
+    report.write(ReportFile(made.file.fd), raised(error))
     made.collect()
     return made.exception
 
@@ -75,8 +76,8 @@ def test_no_report_is_none() -> None:
 def test_report_that_was_cut_off_is_none(kept: int) -> None:
     """A child that was killed while it wrote has left no report."""
     made = Report()
-    ReportFile(made.fd).write(raised(ValueError("x" * 100)))
-    os.ftruncate(made.fd, kept)
+    report.write(made.file, raised(ValueError("x" * 100)))
+    os.ftruncate(made.file.fd, kept)
     made.collect()
     assert made.exception is None
 
@@ -86,7 +87,7 @@ def test_collecting_closes_the_file_once() -> None:
     made = Report()
     made.collect()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(made.fd)
+        os.fstat(made.file.fd)
     made.collect()
     made.close()
 
@@ -94,7 +95,7 @@ def test_collecting_closes_the_file_once() -> None:
 def test_dropped_report_closes_the_file() -> None:
     """A report that nobody collects is closed with its object."""
     made = Report()
-    fd = made.fd
+    fd = made.file.fd
     del made
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
@@ -103,15 +104,15 @@ def test_dropped_report_closes_the_file() -> None:
 def test_file_of_the_program_is_not_written(tmp_path: Path) -> None:
     """A program that reuses the number of our descriptor finds its file as it left it."""
     made = Report()
-    file = ReportFile(made.fd)
+    file = ReportFile(made.file.fd)
     other = tmp_path / "other"
     other.write_text("untouched")
     fd = os.open(other, os.O_RDWR)
-    os.dup2(fd, made.fd)
+    os.dup2(fd, made.file.fd)
     os.close(fd)
-    file.write(raised(ValueError("mine")))
+    report.write(file, raised(ValueError("mine")))
     assert other.read_text() == "untouched"
-    assert os.lseek(made.fd, 0, os.SEEK_CUR) == 0
+    assert os.lseek(made.file.fd, 0, os.SEEK_CUR) == 0
     made.collect()
     assert made.exception is None
 
@@ -129,7 +130,7 @@ def test_watch_over_the_arrival_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", lambda *what: passed.append(what[1]))
     before = sys.excepthook
     made = Report()
-    stop = watch_arrival(ReportFile(made.fd))
+    stop = watch_arrival(ReportFile(made.file.fd))
     error = raised(pickle.UnpicklingError("no such class"))
     sys.excepthook(type(error), error, error.__traceback__)
     stop()
@@ -143,7 +144,7 @@ def test_watch_leaves_a_later_hook_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     """A hook that the program's main module installs meanwhile stays."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     made = Report()
-    stop = watch_arrival(ReportFile(made.fd))
+    stop = watch_arrival(ReportFile(made.file.fd))
 
     def of_the_program(*_what: object) -> None:
         """Do nothing."""
@@ -163,7 +164,7 @@ def test_run_is_watched_on_the_instance_only() -> None:
             raise LookupError("in run")
 
     made, runner = Report(), Runner()
-    report.watch_run(runner, ReportFile(made.fd))  # type: ignore[arg-type]
+    reporting.watch_run(runner, ReportFile(made.file.fd))  # type: ignore[arg-type]
     with pytest.raises(LookupError):
         runner.run()
     assert runner.seen == {}

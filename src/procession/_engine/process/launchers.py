@@ -5,19 +5,24 @@ A launcher (``Popen``) starts the child, waits for it and signals it.  We subcla
 - send a ``Departure`` in place of the process, and read the child's report at its end;
 - make the sentinel a pidfd where the system has it: ready when the child has ended, and not
   only when the last grandchild that inherited a pipe has (so ``join(timeout)`` returns in time);
+- start the interpreter of a spawned child with an entry of ours, which imports less;
 - let threads wait for one child together: one of them collects the exit code, all see it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import marshal
 import os
 import signal
 import sys
 import threading
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.config import explain
+from procession._engine.lifecycle import close_with
 from procession._engine.process.departure import Departure, Luggage
 from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.report import Report
@@ -55,7 +60,7 @@ class Launcher(_Base):
         lifeline_fd = LIFELINE.share()
         try:
             _check_room(lifeline_fd)
-            luggage = Luggage(self._report.fd, lifeline_fd)
+            luggage = Luggage(self._report.file, lifeline_fd)
             super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
             explain("started %s, pid %d, by %s", process_obj.name, self.pid, self.method)
         except BaseException:
@@ -147,7 +152,18 @@ if sys.platform == "win32":
 
     LAUNCHERS["spawn"] = Popen
 else:
-    from multiprocessing import popen_fork, popen_spawn_posix, reduction
+    from multiprocessing import (
+        context,
+        popen_fork,
+        popen_spawn_posix,
+        reduction,
+        resource_tracker,
+        spawn,
+        util,
+    )
+
+    from procession._engine.process import arrival
+    from procession._engine.process.child import InheritedFd
 
     class ForkPopen(Launcher, popen_fork.Popen):
         """Launch by fork."""
@@ -169,6 +185,9 @@ else:
                     os.close(fd)
             self._follow_by_pidfd()
 
+        DupFd: ClassVar[Any] = InheritedFd  # type: ignore[misc]
+        _fds: list[int]
+
         def duplicate_for_child(self, fd: int) -> int:
             """Promise the descriptor to the child; return its number there.
 
@@ -180,6 +199,52 @@ else:
                 self._copies.append(fd)
             self._given.add(fd)
             return super().duplicate_for_child(fd)
+
+        def _launch(self, process_obj: Any) -> None:
+            tracker: int = resource_tracker.getfd()  # type: ignore[assignment]
+            self._fds.append(tracker)
+            preparation = spawn.get_preparation_data(process_obj._name)  # noqa: SLF001
+            payload = io.BytesIO()
+            context.set_spawning_popen(self)
+            try:
+                if not getattr(sys, "frozen", False):
+                    path = [entry for entry in preparation["sys_path"] if isinstance(entry, str)]
+                    marshal.dump(path, payload)
+                reduction.dump(preparation, payload)
+                reduction.dump(process_obj, payload)
+            finally:
+                context.set_spawning_popen(None)
+            self.sentinel, ended = os.pipe()
+            self.finalizer = close_with(self, self.sentinel)
+            try:
+                data, data_of_parent = os.pipe()
+            except OSError:
+                os.close(ended)
+                raise
+            with os.fdopen(data_of_parent, "wb", buffering=0) as stream:
+                try:
+                    self._fds += (data, ended)
+                    line = _command_line(data, tracker)
+                    executable: Any = spawn.get_executable()
+                    self.pid = util.spawnv_passfds(executable, line, self._fds)
+                finally:
+                    os.close(data)
+                    os.close(ended)
+                _write(stream, payload.getbuffer())
+
+    def _command_line(data: int, tracker: int) -> list[Any]:
+        """Return the command of a spawned child, given the descriptors that it needs."""
+        line: list[Any] = spawn.get_command_line(pipe_handle=data, tracker_fd=tracker)
+        if not getattr(sys, "frozen", False):
+            # The word at the end is how others tell such a child.
+            line[-2] = arrival.command(data, tracker)
+        return line
+
+    def _write(stream: Any, payload: memoryview) -> None:
+        """Write all of it; a child that was killed meanwhile is no error, its exit code tells."""
+        with contextlib.suppress(BrokenPipeError):
+            while payload:
+                payload = payload[stream.write(payload) :]
 
     LAUNCHERS.update(fork=ForkPopen, spawn=SpawnPopen)
 

@@ -20,7 +20,6 @@ import select
 import signal
 import sys
 import threading
-from multiprocessing import connection
 
 from procession._engine.lifecycle import at_fork, file_identity
 
@@ -117,6 +116,8 @@ def _end_by_kernel(lifeline: int) -> None:
 
 def _end_by_thread(parent_sentinel: int) -> None:
     """Wait for the parent in this thread, then end the process."""
+    from multiprocessing import connection  # noqa: PLC0415  # every daemonic child imports us
+
     connection.wait([parent_sentinel])
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 

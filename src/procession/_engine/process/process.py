@@ -13,36 +13,27 @@ import os
 import sys
 from multiprocessing import context as std
 from multiprocessing.process import BaseProcess, current_process
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from procession._engine.process.launchers import LAUNCHERS
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from typing_extensions import Self
+    from typing import Any
 
     from procession._engine.types import Target
 
-T = TypeVar("T")
 
-
-class Shadowable(Generic[T]):
+class Shadowable:
     """A property that an instance may shadow with an attribute of its own.
 
     Many programs have a subclass of Process that writes ``self.exception = ...``; a
     property would refuse the assignment.
     """
 
-    def __init__(self, read: Callable[[Any], T]) -> None:
+    def __init__(self, read: Callable[[Any], object]) -> None:
         self._read = read
         self.__doc__ = read.__doc__
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> Self | T:
+    def __get__(self, instance: object | None, owner: type) -> object:
         """Read the value for an instance; the class gives this object."""
         return self if instance is None else self._read(instance)
 
@@ -55,6 +46,7 @@ class CheckedProcess(BaseProcess):
         _config: dict[str, Any]
         _parent_pid: int
         _name: str
+        exception: BaseException | None
 
         def _check_closed(self) -> None: ...
 
@@ -162,7 +154,7 @@ class CheckedProcess(BaseProcess):
         self._stays_daemon = self.daemon
         self._config["daemon"] = False
 
-    @Shadowable
+    @Shadowable  # type: ignore[no-redef]
     def exception(self) -> BaseException | None:
         """The exception that ended the child, its traceback there as ``__cause__``.
 
@@ -186,6 +178,13 @@ class CheckedProcess(BaseProcess):
         )
 
 
+def _launch(method: str, process_obj: BaseProcess) -> Any:
+    # A spawned child imports this module, and has no use for launchers until it starts a child.
+    from procession._engine.process.launchers import LAUNCHERS  # noqa: PLC0415
+
+    return LAUNCHERS[method](process_obj)
+
+
 class Process(CheckedProcess, std.Process):
     """A child process, started by the program's start method (``set_start_method``)."""
 
@@ -193,7 +192,7 @@ class Process(CheckedProcess, std.Process):
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
-        return LAUNCHERS[multiprocessing.get_start_method()](process_obj)
+        return _launch(multiprocessing.get_start_method(), process_obj)
 
 
 class SpawnProcess(CheckedProcess, std.SpawnProcess):
@@ -203,7 +202,7 @@ class SpawnProcess(CheckedProcess, std.SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
-        return LAUNCHERS["spawn"](process_obj)
+        return _launch("spawn", process_obj)
 
 
 if sys.platform != "win32":
@@ -215,7 +214,7 @@ if sys.platform != "win32":
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
-            return LAUNCHERS["fork"](process_obj)
+            return _launch("fork", process_obj)
 
     class ForkServerProcess(CheckedProcess, std.ForkServerProcess):
         """A child process forked from a server that was started for this."""
@@ -224,4 +223,4 @@ if sys.platform != "win32":
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
-            return LAUNCHERS["forkserver"](process_obj)
+            return _launch("forkserver", process_obj)

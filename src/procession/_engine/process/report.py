@@ -13,55 +13,14 @@ import contextlib
 import os
 import pickle
 import struct
-import sys
-from typing import TYPE_CHECKING, Any
+import traceback
 
 from procession._engine.errors import RemoteError
-from procession._engine.lifecycle import close_with, file_identity
+from procession._engine.lifecycle import close_with
+from procession._engine.process.reporting import ReportFile
 from procession._engine.wire import pickler
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.process import BaseProcess
-    from types import TracebackType
-
 _HEADER = struct.Struct("<Q")
-
-
-class ReportFile:
-    """The file, as parent and child each know it.
-
-    The identity is taken when the descriptor is fresh.  A program that closes all descriptors
-    and opens its own under the same number must not find a report in its file.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._identity = file_identity(fd)
-
-    def write(self, error: BaseException) -> None:
-        """In the child: leave this exception for the parent.  Never raises."""
-        with contextlib.suppress(Exception):
-            payload = pickle.dumps(_describe(error))
-            if file_identity(self.fd) != self._identity:
-                return
-            with open(self.fd, "wb", buffering=0, closefd=False) as file:
-                file.seek(_HEADER.size)
-                rest = memoryview(payload)
-                while rest:
-                    rest = rest[file.write(rest) :]
-                file.seek(0)
-                file.write(_HEADER.pack(len(payload)))
-
-    def read(self) -> BaseException | None:
-        """In the parent: what the child left.
-
-        None where it left nothing, or not all of it before it was killed.
-        """
-        with contextlib.suppress(OSError):
-            if file_identity(self.fd) == self._identity:
-                return _read(self.fd)
-        return None
 
 
 class Report:
@@ -71,17 +30,13 @@ class Report:
         fd = anonymous_file()
         self.exception: BaseException | None = None
         self._finalizer = close_with(self, fd)
-        self._file = ReportFile(fd)
-
-    @property
-    def fd(self) -> int:
-        """The descriptor that the child gets."""
-        return self._file.fd
+        self.file = ReportFile(fd)
+        """What the child gets."""
 
     def collect(self) -> None:
         """Read what the child left, and close the file.  Does nothing the second time."""
         if self._finalizer.still_active():
-            self.exception = self._file.read()
+            self.exception = read(self.file)
             self.close()
 
     def close(self) -> None:
@@ -98,10 +53,35 @@ def anonymous_file() -> int:
         return os.dup(file.fileno())
 
 
+def write(file: ReportFile, error: BaseException) -> None:
+    """In the child: leave this exception for the parent.  Never raises."""
+    with contextlib.suppress(Exception):
+        payload = pickle.dumps(_describe(error))
+        if not file.is_ours():
+            return
+        with open(file.fd, "wb", buffering=0, closefd=False) as stream:
+            stream.seek(_HEADER.size)
+            rest = memoryview(payload)
+            while rest:
+                rest = rest[stream.write(rest) :]
+            stream.seek(0)
+            stream.write(_HEADER.pack(len(payload)))
+
+
+def read(file: ReportFile) -> BaseException | None:
+    """In the parent: return what the child left.
+
+    None where it left nothing, or not all of it before it was killed.
+    """
+    with contextlib.suppress(OSError):
+        # An empty file is the good end, and the common one.
+        if file.is_ours() and os.fstat(file.fd).st_size:
+            return _read(file.fd)
+    return None
+
+
 def _describe(error: BaseException) -> tuple[str, str, str, bytes | None]:
     """(type name, text, traceback text, the exception pickled, if it can be)."""
-    import traceback  # noqa: PLC0415  # few children fail, and all import this module
-
     kind = type(error)
     lines = traceback.format_exception(kind, error, error.__traceback__)
     try:
@@ -143,49 +123,3 @@ def _revive(pickled: bytes | None) -> BaseException | None:
     except Exception:  # noqa: BLE001  # the program's own code
         return None
     return error if isinstance(error, BaseException) else None
-
-
-def watch_run(process: BaseProcess, file: ReportFile) -> None:
-    """In the child: have an exception that leaves ``process.run()`` reported.
-
-    ``run`` is wrapped on the instance, as it may be overridden in any class, and only
-    until it is called, so that the program's own code sees its object unchanged.
-    """
-    state = process.__dict__
-    run: Callable[[], object] = process.run
-    own = {"run": run} if "run" in state else {}
-
-    def run_and_report() -> None:
-        del state["run"]
-        state.update(own)
-        try:
-            run()
-        except SystemExit:
-            raise
-        except BaseException as error:
-            file.write(error)
-            raise
-
-    state["run"] = run_and_report
-
-
-def watch_arrival(file: ReportFile) -> Callable[[], None]:
-    """In the child: have an exception reported that keeps it from becoming the process.
-
-    A target that cannot be unpickled ends the interpreter before ``run``.  Returns the
-    call that ends the watch.
-    """
-    previous: Callable[..., Any] = sys.excepthook
-
-    def report_and_pass_on(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        file.write(error)
-        previous(kind, error, trace)
-
-    def stop() -> None:
-        if sys.excepthook is report_and_pass_on:
-            sys.excepthook = previous
-
-    sys.excepthook = report_and_pass_on
-    return stop

@@ -16,23 +16,22 @@ defined after a fork is not in the fork.  See docs/design/main-module.md.
 
 from __future__ import annotations
 
-import contextlib
-import re
 import sys
 from multiprocessing import process
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.config import explain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
+    from typing import Any
 
 __all__ = ["MAIN", "MainModule", "file_is_guarded"]
 
-_GUARD_AT_THE_MARGIN = re.compile(r"^if\b.*\b__name__\b", re.MULTILINE)
+_GUARD_AT_THE_MARGIN = r"^if\b.*\b__name__\b"
 _GUARDS = frozenset({"__name__", "parent_process", "current_process"})
 """What a condition at the top level asks that tells a program from a child of it."""
 
@@ -110,12 +109,13 @@ class MainModule:
         return True
 
     def _is_guarded(self, file: Path) -> bool:
-        with contextlib.suppress(OSError):
+        try:
             key = str(file), file.stat().st_mtime_ns
             if key not in self._guarded:
                 self._guarded[key] = file_is_guarded(file)
             return self._guarded[key]
-        return False
+        except OSError:
+            return False
 
     def _tell(self) -> None:
         for listener in self._listeners:
@@ -182,8 +182,10 @@ def file_is_guarded(file: Path) -> bool:
     """
     if file.suffix in (".pyc", ".so") or file.is_dir():
         return True
+    import re  # noqa: PLC0415  # as above
+
     source = file.read_bytes()
-    if _GUARD_AT_THE_MARGIN.search(source.decode("latin-1")):
+    if re.search(_GUARD_AT_THE_MARGIN, source.decode("latin-1"), re.MULTILINE):
         return True
     import ast  # noqa: PLC0415  # as above
 
