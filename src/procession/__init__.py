@@ -49,8 +49,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+if passthrough.TYPE_CHECKING:
     from procession._engine.context import _default_context as _context
 
     from . import connection as connection

@@ -18,6 +18,7 @@ NEEDLESS = {
     "cloudpickle",
     "contextlib",
     "dataclasses",
+    "importlib",
     "pickle",
     "re",
     "runpy",

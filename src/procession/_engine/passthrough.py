@@ -10,7 +10,6 @@ mean is the module that does the work, so a name that a door lends out is replac
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
 
@@ -62,7 +61,12 @@ def keep(modules: Mapping[str, ModuleType]) -> None:
 
 
 def _module(name: str) -> ModuleType:
-    return _KEPT.get(name) or importlib.import_module(name)
+    return _KEPT.get(name) or _imported(name)
+
+
+def _imported(name: str) -> ModuleType:
+    __import__(name)  # importlib would be an import more for each spawned child
+    return sys.modules[name]
 
 
 def _standard_of(door: ModuleType) -> ModuleType:
@@ -98,9 +102,9 @@ def late_names_of(
 
     def look_up(name: str) -> Any:
         if name in known:
-            return importlib.import_module(f"{package}.{name}")
+            return _imported(f"{package}.{name}")
         if name in borrowed:
-            value = getattr(getattr(importlib.import_module(module), owner), name)
+            value = getattr(getattr(_imported(module), owner), name)
             # A bound method is made anew by each look: the next one finds this.
             return sys.modules[package].__dict__.setdefault(name, value)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

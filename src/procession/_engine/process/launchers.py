@@ -185,7 +185,7 @@ else:
                     os.close(fd)
             self._follow_by_pidfd()
 
-        DupFd: ClassVar[Any] = InheritedFd  # type: ignore[misc]
+        DupFd: ClassVar[Any] = InheritedFd
         _fds: list[int]
 
         def duplicate_for_child(self, fd: int) -> int:
