@@ -22,8 +22,8 @@ LEVELS = (
     ("os",),
     ("mutex", "event"),
     ("layout", "inbox", "header"),
-    # Who is attached, what they hold, and where it lies: one subject in five files.
-    ("segment", "hold", "peer", "arena", "cells"),
+    # Who is attached, what they hold, and where it lies: one subject in six files.
+    ("segment", "hold", "peer", "arena", "warmth", "cells"),
     ("lane", "reclaim", "semaphore", "flag", "condition"),
     ("fill",),
     ("bell", "source"),

@@ -1,40 +1,13 @@
-/* Blocks taken and given back. */
+/* Blocks taken and given back. Which of the free ones, and how long they stay warm: warmth.c. */
 #include "arena.h"
 
 #include <errno.h>
 
 #include "kill_point.h"
 #include "peer.h"
+#include "warmth.h"
 
-#define SMALLEST_LOG2 14U /* 16 KiB */
-#define WARM_BASE (UINT64_C(32) << 20)
-#define WARM_MORE (UINT64_C(4) << 30)                     /* at most, and only on demand */
-#define DEMAND_LASTS (UINT64_C(5) * 1000 * 1000 * 1000) /* nanoseconds */
-#define WARM_MAX_CHUNKS (UINT64_C(8) << 20)
-#define ALIGN_FROM (UINT64_C(2) << 20)       /* the size of a huge page */
-
-/* ---- size classes: four to a power of two, so at most a fifth is wasted ---- */
-
-/* Whole pages first, so that a capacity is of the very class that it was made for. */
-static bool size_class(uint64_t size, uint32_t *number, uint64_t *capacity) {
-    const uint64_t smallest = UINT64_C(1) << SMALLEST_LOG2;
-    if (size > (UINT64_C(1) << 45)) {
-        return false;
-    }
-    size = PSN_ROUND_UP(size > smallest ? size : smallest, psn_os_page_size());
-    if (size == smallest) {
-        *number = 0;
-        *capacity = size;
-        return true;
-    }
-    uint32_t log2 = 63U - (uint32_t)__builtin_clzll(size - 1); /* 2^log2 < size <= 2^(log2+1) */
-    uint64_t step = (UINT64_C(1) << log2) / 4;
-    *capacity = PSN_ROUND_UP(size, step);
-    *number = 4 * (log2 - SMALLEST_LOG2) + (uint32_t)((*capacity - (UINT64_C(1) << log2)) / step);
-    return *number < PSN_SIZE_CLASSES;
-}
-
-/* ---- free lists ---- */
+#define ALIGN_FROM (UINT64_C(2) << 20) /* the size of a huge page */
 
 /* Entries that only chunks may use, so that messages still find room when buffers do not. */
 #define RESERVED_FOR_CHUNKS 1024U
@@ -42,44 +15,6 @@ static bool size_class(uint64_t size, uint32_t *number, uint64_t *capacity) {
 uint32_t psn_arena_entries(const psn_arena *arena) {
     uint32_t count = arena->block_count;
     return count == 0 ? 1 : count < PSN_BLOCKS ? count : PSN_BLOCKS;
-}
-
-static bool is_buffer(const psn_block *block) {
-    return (psn_load_relaxed32(&block->flags) & PSN_BLOCK_IS_CHUNK) == 0;
-}
-
-static psn_block_phase phase_at(const psn_segment *segment, uint32_t index) {
-    return psn_block_phase_of(psn_load_acquire64(&psn_segment_block(segment, index)->state));
-}
-
-static void push(psn_segment *segment, psn_atomic32 *list, uint32_t index) {
-    psn_segment_block(segment, index)->next_free = psn_load_relaxed32(list);
-    psn_store_relaxed32(list, index);
-}
-
-/* 0 when the list is empty, or damaged: an entry in use is never handed out a second time. */
-static uint32_t pop(psn_segment *segment, psn_atomic32 *list, bool warm) {
-    uint32_t index = psn_load_relaxed32(list);
-    if (index == 0) {
-        return 0;
-    }
-    psn_block_phase phase = index < PSN_BLOCKS ? phase_at(segment, index) : PSN_BLOCK_USED;
-    if (warm ? phase != PSN_BLOCK_WARM : phase != PSN_BLOCK_COLD && phase != PSN_BLOCK_NONE) {
-        psn_store_relaxed32(list, 0);
-        return 0;
-    }
-    psn_store_relaxed32(list, psn_segment_block(segment, index)->next_free);
-    return index;
-}
-
-static void push_warm(psn_segment *segment, uint32_t index) {
-    psn_arena *arena = psn_segment_arena(segment);
-    uint64_t capacity = psn_segment_block(segment, index)->capacity, same;
-    uint32_t number;
-    if (size_class(capacity, &number, &same)) {
-        push(segment, &arena->warm_lists[number], index);
-        arena->warm_bytes += capacity;
-    }
 }
 
 static void discard(psn_segment *segment, const psn_block *block) {
@@ -92,22 +27,18 @@ static void discard(psn_segment *segment, const psn_block *block) {
  * perhaps not come to giving them back. */
 static void rebuild_lists(psn_segment *segment) {
     psn_arena *arena = psn_segment_arena(segment);
-    psn_store_relaxed32(&arena->cold_list, 0);
-    arena->warm_bytes = 0;
+    psn_warmth_forget(segment);
     arena->buffer_count = 0;
-    for (uint32_t number = 0; number < PSN_SIZE_CLASSES; number++) {
-        psn_store_relaxed32(&arena->warm_lists[number], 0);
-    }
     for (uint32_t index = 1; index < psn_arena_entries(arena); index++) {
         const psn_block *block = psn_segment_block(segment, index);
-        psn_block_phase phase = phase_at(segment, index);
+        psn_block_phase phase = psn_block_phase_of(psn_load_acquire64(&block->state));
         if (phase == PSN_BLOCK_WARM) {
-            push_warm(segment, index);
+            psn_warmth_add(segment, index);
         } else if (phase == PSN_BLOCK_COLD || phase == PSN_BLOCK_NONE) {
             discard(segment, block);
-            push(segment, &arena->cold_list, index);
+            psn_cold_add(segment, index);
         } else {
-            arena->buffer_count += is_buffer(block);
+            arena->buffer_count += psn_block_is_buffer(block);
         }
     }
 }
@@ -144,42 +75,7 @@ static void make_cold(psn_segment *segment, uint32_t index) {
     /* In this order: a block without pages must never be taken for a warm one. */
     set_state(block, generation + 1, PSN_BLOCK_COLD);
     discard(segment, block);
-    push(segment, &psn_segment_arena(segment)->cold_list, index);
-}
-
-/* ---- how much stays warm: what a stream of big messages re-uses, and little after a burst ---- */
-
-static bool is_recent(uint64_t when, uint64_t now) {
-    return when != 0 && now - when < DEMAND_LASTS;
-}
-
-/* A buffer is taken. Where it has to be fresh although pages have just been given back, more should
- * have been kept. */
-static void note_demand(psn_arena *arena, uint64_t capacity, bool fresh) {
-    uint64_t now = psn_now();
-    if (fresh && !is_recent(arena->cooled_at, now)) {
-        return;
-    }
-    if (!is_recent(arena->demand_at, now)) {
-        arena->keep_bytes = 0;
-    }
-    if (fresh && arena->keep_bytes + capacity <= WARM_MORE) {
-        arena->keep_bytes += capacity;
-    }
-    arena->demand_at = now;
-}
-
-static bool keep_warm(psn_arena *arena, const psn_block *block) {
-    if (!is_buffer(block)) {
-        return arena->warm_bytes + block->capacity <= WARM_MAX_CHUNKS;
-    }
-    uint64_t now = psn_now();
-    uint64_t more = is_recent(arena->demand_at, now) ? arena->keep_bytes : 0;
-    if (arena->warm_bytes + block->capacity <= WARM_BASE + more) {
-        return true;
-    }
-    arena->cooled_at = now;
-    return false;
+    psn_cold_add(segment, index);
 }
 
 void psn_arena_free_locked(psn_segment *segment, psn_ref ref) {
@@ -195,14 +91,18 @@ void psn_arena_free_locked(psn_segment *segment, psn_ref ref) {
         (phase != PSN_BLOCK_USED && phase != PSN_BLOCK_PREPARING)) {
         return;
     }
-    arena->buffer_count -= is_buffer(block) && arena->buffer_count > 0;
-    if (phase == PSN_BLOCK_USED && keep_warm(arena, block)) {
+    arena->buffer_count -= psn_block_is_buffer(block) && arena->buffer_count > 0;
+    psn_warmth warmth = psn_warmth_of_freed(arena, block);
+    if (phase == PSN_BLOCK_USED && warmth == PSN_WARMTH_KEEP) {
         set_state(block, generation + 1, PSN_BLOCK_WARM);
-        push_warm(segment, index);
+        psn_warmth_add(segment, index);
     } else {
         make_cold(segment, index);
     }
     psn_kill_point(PSN_KILL_BLOCK_FREED);
+    if (warmth == PSN_WARMTH_END_OF_BURST) {
+        psn_arena_trim_locked(segment, 0);
+    }
 }
 
 void psn_arena_free(psn_segment *segment, psn_ref ref) {
@@ -216,14 +116,9 @@ uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep) {
     psn_arena *arena = psn_segment_arena(segment);
     uint64_t freed = 0;
     for (uint32_t number = PSN_SIZE_CLASSES; number-- > 0;) { /* the largest first */
-        while (arena->warm_bytes > keep && psn_load_relaxed32(&arena->warm_lists[number]) != 0) {
-            uint32_t index = pop(segment, &arena->warm_lists[number], true);
-            if (index == 0) {
-                break;
-            }
-            uint64_t capacity = psn_segment_block(segment, index)->capacity;
-            arena->warm_bytes -= capacity;
-            freed += capacity;
+        uint32_t index;
+        while (arena->warm_bytes > keep && (index = psn_warmth_pop(segment, number)) != 0) {
+            freed += psn_segment_block(segment, index)->capacity;
             make_cold(segment, index);
         }
     }
@@ -237,7 +132,7 @@ static psn_status new_entry(psn_segment *segment, uint32_t *index) {
     uint32_t count = psn_arena_entries(arena);
     if (count == PSN_BLOCKS) {
         psn_arena_trim_locked(segment, 0);
-        *index = pop(segment, &arena->cold_list, false);
+        *index = psn_cold_pop(segment);
         return *index != 0 ? PSN_OK : PSN_FULL;
     }
     uint64_t page = psn_os_page_size();
@@ -270,7 +165,7 @@ static void give_range(psn_arena *arena, psn_block *block, uint64_t capacity) {
 /* An entry without pages, with a range of the file for `capacity` bytes. */
 static psn_status take_cold(psn_segment *segment, uint64_t capacity, uint32_t *index) {
     psn_arena *arena = psn_segment_arena(segment);
-    *index = pop(segment, &arena->cold_list, false);
+    *index = psn_cold_pop(segment);
     if (*index == 0) {
         psn_status status = new_entry(segment, index);
         if (status != PSN_OK) {
@@ -290,9 +185,9 @@ static psn_status take_locked(psn_segment *segment, uint32_t number, uint64_t ca
     if (!is_chunk && arena->buffer_count >= PSN_BLOCKS - RESERVED_FOR_CHUNKS) {
         return PSN_FULL;
     }
-    *index = pop(segment, &arena->warm_lists[number], true);
+    *index = psn_warmth_prefers_fresh(segment, number, capacity) ? 0
+                                                                 : psn_warmth_pop(segment, number);
     if (*index != 0 && psn_segment_block(segment, *index)->capacity == capacity) {
-        arena->warm_bytes -= capacity;
         *fresh = false;
         return PSN_OK;
     }
@@ -304,7 +199,7 @@ psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, u
                           psn_ref *ref, bool *fresh) {
     uint32_t number, index;
     uint64_t capacity;
-    if (!size_class(size, &number, &capacity)) {
+    if (!psn_size_class(size, &number, &capacity)) {
         errno = ENOMEM;
         return PSN_NO_MEMORY;
     }
@@ -319,9 +214,9 @@ psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, u
         generation += generation == 0; /* a new entry: 0 would make the reference look like none */
         psn_store_relaxed64(&block->seq, PSN_SEQ_NONE);
         psn_store_relaxed32(&block->flags, flags);
-        if (is_buffer(block)) {
+        if (psn_block_is_buffer(block)) {
             psn_segment_arena(segment)->buffer_count++;
-            note_demand(psn_segment_arena(segment), capacity, *fresh);
+            psn_warmth_note_taken(psn_segment_arena(segment), capacity, *fresh);
         }
         psn_store_relaxed32(&block->next_chunk, 0);
         if (holder != 0) {

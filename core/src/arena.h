@@ -11,7 +11,7 @@
 
 #include "segment.h"
 
-#define PSN_CHUNK_FIRST (UINT64_C(16) << 10)
+#define PSN_CHUNK_FIRST (UINT64_C(4) << 10)
 #define PSN_CHUNK_USUAL (UINT64_C(64) << 10)
 #define PSN_CHUNK_MAX (UINT64_C(16) << 20)
 

@@ -54,7 +54,7 @@ static psn_status open_end(psn_segment *segment, unsigned end, int in_fd, int ou
     return PSN_OK;
 }
 
-/* A channel of one direction has the other lane, too: 16 KiB, less than a special case. */
+/* A channel of one direction has the other lane, too: a page, less than a special case. */
 static psn_status make_segment(psn_segment **segment) {
     psn_status status = psn_segment_create(PSN_SEGMENT_CHANNEL, PSN_LANES, segment);
     if (status != PSN_OK) {

@@ -11,7 +11,10 @@
 static uint64_t next_chunk_size(const psn_lane *lane, uint64_t current) {
     int64_t backlog = (int64_t)(psn_load_relaxed64(&lane->bytes_in) -
                                 psn_load_relaxed64(&lane->bytes_out));
-    if (backlog < (int64_t)current || current < PSN_CHUNK_USUAL) {
+    if (current < PSN_CHUNK_USUAL) { /* who sends little holds little */
+        return current * 4 < PSN_CHUNK_USUAL ? current * 4 : PSN_CHUNK_USUAL;
+    }
+    if (backlog < (int64_t)current) {
         return PSN_CHUNK_USUAL;
     }
     return current * 2 < PSN_CHUNK_MAX ? current * 2 : PSN_CHUNK_MAX;

@@ -23,7 +23,7 @@
 #include "mutex.h"
 
 #define PSN_MAGIC UINT64_C(0x6e6f697373636f72) /* "rocssion" in memory */
-#define PSN_LAYOUT_VERSION 1U
+#define PSN_LAYOUT_VERSION 2U
 
 #define PSN_BLOCKS 4096U
 #define PSN_PEERS 256U
@@ -77,26 +77,37 @@ typedef struct {
     uint32_t lane;
     uint32_t next_free;   /* index; memory, not truth */
     psn_atomic32 next_chunk; /* in a lane's chain: the chunk that follows */
-    uint64_t reserved[2];
+    uint64_t freed_at;    /* psn_now when it was last given back */
+    uint32_t freed_on;    /* processor + 1 that it was given back on; memory, as the time is */
+    uint32_t reserved;
 } psn_block;
 static_assert(sizeof(psn_block) == 64, "one cache line a block");
+
+/* Warm blocks of one size, the one that was given back first in front. */
+typedef struct {
+    uint32_t first, last; /* indices; 0 = empty */
+    uint32_t count;
+    uint32_t hot_takes; /* how often one was used again too soon: see warmth.c */
+} psn_warm_list;
 
 typedef struct {
     psn_mutex lock;
     psn_atomic64 file_end;       /* next free byte of the file */
     uint32_t block_count;        /* entries ever used; entry 0 stays unused */
-    psn_atomic32 cold_list;      /* head, 0 = empty */
+    uint32_t cold_list;          /* head, 0 = empty */
     uint64_t warm_bytes;
-    /* How much may stay warm follows the demand: see keep_warm in arena.c. */
+    /* How much may stay warm follows the demand: see warmth.c. */
     uint64_t keep_bytes;         /* the demand's share, on top of the base */
     uint64_t demand_at;          /* psn_now when a block was last taken that was or had been warm */
     uint64_t cooled_at;          /* psn_now when one was last given back for want of room */
+    uint64_t taken_since_freed;  /* bytes of buffers in a row */
+    uint64_t freed_since_taken;
     psn_atomic64 recoveries;     /* abandoned locks seen, all locks of the segment */
     psn_atomic32 suspect;        /* a lock was found abandoned: somebody died, reclaim */
     uint32_t peer_count;         /* slots ever used */
     uint32_t buffer_count;       /* blocks in use that are not chunks; memory, not truth */
     uint32_t reserved;
-    psn_atomic32 warm_lists[PSN_SIZE_CLASSES];
+    psn_warm_list warm_lists[PSN_SIZE_CLASSES];
 } psn_arena;
 
 /* ---- peers ---- */

@@ -1,0 +1,90 @@
+/* Description: free blocks are used again in turn; the turn grows to more than a processor's cache
+ * while blocks come back at once from another processor, and stays short where nothing hurries;
+ * a backlog's memory is given back when it has been read, also the second time. */
+#include "harness.h"
+#include "segment.h"
+
+#define SIZE (UINT64_C(64) << 10)
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+static psn_segment *segment;
+
+static psn_memory memory_now(void) {
+    psn_memory memory;
+    psn_segment_memory(segment, &memory);
+    return memory;
+}
+
+static uint64_t warm_before;
+
+static void start_anew(void) {
+    uint64_t freed;
+    CHECK_STATUS(PSN_OK, psn_segment_reclaim(segment, &freed));
+    warm_before = memory_now().warm_bytes;
+}
+
+/* Takes a block and gives it back as if another processor had done that at the time. */
+static uint32_t use_one(uint64_t freed_at) {
+    psn_ref ref;
+    void *address;
+    CHECK_STATUS(PSN_OK, psn_block_take(segment, SIZE, &ref, &address));
+    psn_block_drop(segment, ref);
+    psn_block *block = psn_segment_block(segment, (uint32_t)ref);
+    block->freed_on = UINT32_MAX;
+    block->freed_at = freed_at;
+    return (uint32_t)ref;
+}
+
+static void turn_grows_while_blocks_are_hot(void) {
+    start_anew();
+    const uint64_t until = in_future(20 * SECOND);
+    uint64_t warm;
+    do {
+        for (int i = 0; i < 1000; i++) {
+            use_one(psn_now());
+        }
+        warm = memory_now().warm_bytes - warm_before;
+    } while (warm < 3 * MEBIBYTE && psn_now() < until);
+    CHECK(warm >= 3 * MEBIBYTE && warm <= 4 * MEBIBYTE);
+    uint32_t first = use_one(0);
+    for (uint64_t i = 1; i < warm / SIZE; i++) {
+        CHECK(use_one(0) != first);
+    }
+    CHECK_EQUAL(first, use_one(0));
+}
+
+static void turn_stays_short_where_nothing_hurries(void) {
+    start_anew();
+    for (int i = 0; i < 2000; i++) {
+        use_one(psn_now() - SECOND);
+    }
+    CHECK_EQUAL(SIZE, memory_now().warm_bytes - warm_before);
+}
+
+static void backlog_comes_and_goes(void) {
+    enum { COUNT = 300 };
+    static psn_ref refs[COUNT];
+    void *address;
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_STATUS(PSN_OK, psn_block_take(segment, MEBIBYTE, &refs[i], &address));
+    }
+    CHECK(memory_now().committed_bytes > COUNT * MEBIBYTE);
+    for (int i = 0; i < COUNT; i++) {
+        psn_block_drop(segment, refs[i]);
+    }
+    CHECK(memory_now().committed_bytes < MEBIBYTE);
+}
+
+int main(void) {
+    begin(60);
+    psn_queue *queue;
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
+    segment = psn_queue_segment(queue);
+    turn_grows_while_blocks_are_hot();
+    turn_stays_short_where_nothing_hurries();
+    for (int round = 0; round < 3; round++) {
+        backlog_comes_and_goes();
+    }
+    psn_queue_detach(queue);
+    return 0;
+}
