@@ -36,6 +36,8 @@
     X(PEER_CLAIMED, "peer.claimed")                                                              \
     X(RECLAIM_LOCKED, "reclaim.locked")                                                          \
     X(RECLAIM_SWEPT, "reclaim.swept")                                                            \
+    X(SPIN_PROMISED, "spin.promised")                                                            \
+    X(SPIN_CLAIMED, "spin.claimed")                                                              \
     X(WAIT_REGISTERED, "wait.registered")                                                        \
     X(WAIT_WOKEN, "wait.woken")                                                                  \
     X(WAKE_CLAIMED, "wake.claimed")                                                              \

@@ -46,6 +46,9 @@ psn_status psn_lane_wait_all_done(psn_lane_handle *lane, uint64_t deadline);
 /* Looks for a while without sleeping, if the other side can be expected to act meanwhile. */
 bool psn_lane_spin_for_message(psn_lane_handle *lane);
 
+/* Sees to it that so many messages that were put are looked for, now. */
+void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count);
+
 /* The locks of the two ends; what a dead holder left is put right first. */
 psn_status psn_lane_lock_put(psn_lane_handle *lane, unsigned flags);
 psn_status psn_lane_lock_get(psn_lane_handle *lane, unsigned flags);

@@ -3,9 +3,17 @@
  * A wake across processors costs tens of microseconds, a spin that sees the change a tenth of
  * one. So one side spins, but only while the other last ran on another processor (spinning on the
  * processor that the other needs is pure loss), for no longer than a wake would take,
- * only as the first in line, and rarely once spins have been in vain.
+ * only one at a time, and rarely once spins have been in vain.
+ *
+ * Who spins for a message promises it, in the lane: "I look until then". A producer that finds
+ * sleepers and a promise claims the promise, once, in place of waking one of them.
+ *   - No message is lost on a spinner that has given up: it withdraws its promise before it
+ *     registers as a sleeper and looks once more, and a claim comes after the commit of the message.
+ *   - A spinner that was killed promises nothing for longer than one spin; a message for which its
+ *     promise was claimed is found when the next sleeper looks, as after a lost wake (death.md).
  */
 #include "arena.h"
+#include "kill_point.h"
 #include "lane.h"
 
 #define SPIN_NANOSECONDS UINT64_C(20000)
@@ -15,10 +23,9 @@
 #define IDLE_SLEEPS_BEFORE_TRIM 4U
 #define IDLE_WARM_BYTES (UINT64_C(1) << 20)
 
-static bool should_spin(psn_lane_handle *handle, const psn_event *event,
-                        const psn_atomic32 *other_side) {
+static bool should_spin(psn_lane_handle *handle, const psn_atomic32 *other_side) {
     uint32_t other = psn_load_relaxed32(other_side);
-    if (other == 0 || other == psn_os_cpu() + 1 || psn_event_has_sleepers(event)) {
+    if (other == 0 || other == psn_os_cpu() + 1) {
         return false; /* on a machine of one processor the other side is always here */
     }
     uint32_t wasted = psn_load_relaxed32(&handle->wasted_spins);
@@ -29,8 +36,8 @@ static bool should_spin(psn_lane_handle *handle, const psn_event *event,
     return false;
 }
 
-static bool spin_until(psn_lane_handle *handle, bool (*condition)(const psn_lane *)) {
-    uint64_t end = psn_now() + SPIN_NANOSECONDS;
+static bool spin_until(psn_lane_handle *handle, bool (*condition)(const psn_lane *),
+                       uint64_t end) {
     do {
         for (int look = 0; look < SPIN_LOOKS_PER_CLOCK; look++) {
             if (condition(handle->shared)) {
@@ -49,8 +56,36 @@ bool psn_lane_spin_for_message(psn_lane_handle *handle) {
     if (psn_lane_has_message(lane)) {
         return true;
     }
-    return should_spin(handle, &lane->has_message, &lane->producer_cpu) &&
-           spin_until(handle, psn_lane_has_message);
+    if (!should_spin(handle, &lane->producer_cpu)) {
+        return false;
+    }
+    uint64_t now = psn_now();
+    uint64_t end = now + SPIN_NANOSECONDS;
+    uint64_t promised = psn_load_relaxed64(&lane->spinner);
+    if (promised > now || !psn_cas_acq_rel64(&lane->spinner, &promised, end)) {
+        return false; /* somebody spins already */
+    }
+    psn_kill_point(PSN_KILL_SPIN_PROMISED);
+    bool seen = spin_until(handle, psn_lane_has_message, end);
+    promised = end;
+    psn_cas_acq_rel64(&lane->spinner, &promised, 0); /* unless it was claimed */
+    return seen;
+}
+
+void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count) {
+    psn_fence_seq(); /* pairs with the one in psn_event_register */
+    if (PSN_LIKELY(!psn_event_has_sleepers(&lane->has_message))) {
+        return;
+    }
+    uint64_t promised = psn_load_relaxed64(&lane->spinner);
+    if (promised != 0 && promised > psn_now() &&
+        psn_cas_acq_rel64(&lane->spinner, &promised, 0)) {
+        psn_kill_point(PSN_KILL_SPIN_CLAIMED);
+        count--;
+    }
+    if (count > 0) {
+        psn_event_wake(&lane->has_message, count);
+    }
 }
 
 /* Nothing has come for a while: what is kept warm for the next message is given back. */
@@ -105,8 +140,9 @@ psn_status psn_lane_wait_message(psn_lane_handle *handle, uint64_t deadline) {
 
 psn_status psn_lane_wait_room(psn_lane_handle *handle, uint64_t deadline) {
     psn_lane *lane = handle->shared;
-    if (psn_lane_has_room(lane) || (should_spin(handle, &lane->has_room, &lane->consumer_cpu) &&
-                                    spin_until(handle, psn_lane_has_room))) {
+    if (psn_lane_has_room(lane) ||
+        (!psn_event_has_sleepers(&lane->has_room) && should_spin(handle, &lane->consumer_cpu) &&
+         spin_until(handle, psn_lane_has_room, psn_now() + SPIN_NANOSECONDS))) {
         return PSN_OK;
     }
     return sleep_until(handle, &lane->has_room, psn_lane_has_room, deadline);

@@ -168,6 +168,7 @@ typedef struct {
 
     PSN_ALIGNED psn_event has_message;
     psn_atomic32 producer_cpu; /* where the last put ran; +1, 0 = never */
+    psn_atomic64 spinner;      /* until when a consumer promises to look without sleeping, or 0 */
     PSN_ALIGNED psn_event has_room;
     psn_atomic32 consumer_cpu;
     psn_atomic32 closes; /* how often an end that takes from here was closed on purpose */

@@ -85,8 +85,8 @@ psn_status psn_queue_put(psn_queue *queue, const psn_message *messages, size_t c
     psn_status status = psn_lane_put(&queue->lane, messages, count, flags, queue->doorbell, done,
                                      first);
     if (*done > 0) {
-        psn_lane *lane = queue->lane.shared;
-        psn_event_wake(&lane->has_message, *done < UINT32_MAX ? (uint32_t)*done : UINT32_MAX);
+        psn_lane_wake_for_messages(queue->lane.shared,
+                                   *done < UINT32_MAX ? (uint32_t)*done : UINT32_MAX);
         psn_kill_point(PSN_KILL_PUT_NOTIFIED);
     }
     return status;

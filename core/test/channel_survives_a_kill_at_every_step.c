@@ -155,10 +155,10 @@ int main(void) {
     static const scenario plain[] = {{"channel", prepare, talk, answer, afterwards}};
     static const scenario watched[] = {{"channel, watched", prepare_watched, talk, answer,
                                         afterwards}};
-    static const char *const not_plain[] = {"take.claimed", "reclaim.locked", "reclaim.swept",
+    static const char *const not_plain[] = {"spin.promised", "spin.claimed", "take.claimed", "reclaim.locked", "reclaim.swept",
                                             "done.counted", "bell.locked",    "bell.rung",
                                             "bell.cleared", NULL};
-    static const char *const not_watched[] = {"take.claimed", "reclaim.locked", "reclaim.swept",
+    static const char *const not_watched[] = {"spin.promised", "spin.claimed", "take.claimed", "reclaim.locked", "reclaim.swept",
                                               "done.counted", "wait.registered", "wait.woken",
                                               "wake.claimed", NULL};
     kill_everywhere(plain, 1, repeat(3), not_plain);

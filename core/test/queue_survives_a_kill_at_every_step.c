@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "kill_matrix.h"
+#include "segment.h"
 
 #define BURST 60
 #define ROUNDS 4
@@ -274,6 +275,21 @@ static void produce_for_partner(void *state, progress *told) {
     }
 }
 
+/* One that spins in vain, and then claims the promise of another, while the partner sleeps. The
+ * producer seems to run elsewhere, and the promise is one that nobody keeps, as if the
+ * spinner had been killed. */
+static void spin_and_claim(void *state, progress *told) {
+    psn_lane *lane = psn_segment_lane(psn_queue_segment(queue), 0);
+    (void)state;
+    psn_store_relaxed32(&lane->producer_cpu, UINT32_MAX);
+    psn_queue_wait_message(queue, in_future(MILLISECOND / 10));
+    while (!psn_event_has_sleepers(&lane->has_message)) {
+        usleep(50);
+    }
+    psn_store_relaxed64(&lane->spinner, in_future(SECOND));
+    put_single(told, 200);
+}
+
 static void after_producing(void *state, progress *told) {
     (void)state;
     CHECK_STATUS(PSN_OK, put_number(queue, 3, 0, 100));
@@ -377,6 +393,7 @@ int main(void) {
          after_producing},
         {"consumer, bounded", prepare_producing_partner, consume_from_partner, NULL,
          after_consuming},
+        {"spinner and sleeper", prepare_consuming_partner, spin_and_claim, NULL, after_producing},
     };
     static const scenario watched[] = {
         {"producer, watched", prepare_consuming_partner, produce_for_partner, NULL,
@@ -385,17 +402,19 @@ int main(void) {
          after_watched_consuming},
         {"alone, watched", prepare_mix, small_messages, NULL, after_mix},
     };
-    static const char *const without_waiting[] = {"wait.registered", "wait.woken", "wake.claimed",
+    static const char *const without_waiting[] = {"spin.promised",   "spin.claimed",
+                                                  "wait.registered", "wait.woken", "wake.claimed",
                                                   "bell.locked",     "bell.rung",  "bell.cleared",
                                                   NULL};
     static const char *const without_mixes[] = {
         "done.counted",   "reclaim.locked", "reclaim.swept",    "bell.locked",
         "bell.rung",      "bell.cleared",   NULL};
-    static const char *const without_sleep[] = {"done.counted",    "reclaim.locked",
+    static const char *const without_sleep[] = {"spin.promised",   "spin.claimed",
+                                                "done.counted",    "reclaim.locked",
                                                 "reclaim.swept",   "wait.registered",
                                                 "wait.woken",      "wake.claimed", NULL};
     run(0, false, unbounded, 4, without_waiting);
-    run(3, false, bounded, 2, without_mixes);
+    run(3, false, bounded, 3, without_mixes);
     run(0, true, watched, 3, without_sleep);
     return 0;
 }

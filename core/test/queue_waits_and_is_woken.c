@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "harness.h"
+#include "segment.h"
 
 static void put(psn_queue *queue, const char *text) {
     CHECK_STATUS(PSN_OK, put_bytes(queue, text, strlen(text), PSN_FOREVER));
@@ -90,6 +91,38 @@ static void waiters_are_woken(void) {
     psn_queue_detach(queue);
 }
 
+static void sleep_until_registered(const psn_lane *lane, uint64_t sleepers) {
+    while ((psn_load_relaxed64(&lane->has_message.word) & UINT32_MAX) != sleepers) {
+        usleep(1000);
+    }
+}
+
+/* A promise to spin takes the place of one wake, once; if it is not kept, a sleeper finds the
+ * message when it looks by itself. */
+static void promises_are_claimed_once(void) {
+    psn_queue *queue;
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
+    psn_lane *lane = psn_segment_lane(psn_queue_segment(queue), 0);
+    pid_t pids[2] = {child(wait_for_one, queue), child(wait_for_one, queue)};
+    sleep_until_registered(lane, 2);
+    uint64_t wakes = psn_load_relaxed64(&lane->has_message.word) >> 32;
+    psn_store_relaxed64(&lane->spinner, in_future(20 * SECOND));
+    put(queue, "promised");
+    CHECK_EQUAL(0, psn_load_relaxed64(&lane->spinner));
+    CHECK_EQUAL(wakes, psn_load_relaxed64(&lane->has_message.word) >> 32);
+    put(queue, "woken");
+    ends_well(pids[0]);
+    ends_well(pids[1]);
+    pids[0] = child(wait_for_one, queue);
+    sleep_until_registered(lane, 1);
+    uint64_t over = psn_now();
+    psn_store_relaxed64(&lane->spinner, over);
+    put(queue, "woken, as that promise is over");
+    CHECK_EQUAL(over, psn_load_relaxed64(&lane->spinner));
+    ends_well(pids[0]);
+    psn_queue_detach(queue);
+}
+
 static void claims_are_announced(void) {
     psn_queue *queue;
     uint64_t first, count;
@@ -170,6 +203,7 @@ int main(void) {
     begin(60);
     limit_is_kept();
     waiters_are_woken();
+    promises_are_claimed_once();
     claims_are_announced();
     done_is_counted();
     waits_are_interrupted();
