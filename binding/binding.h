@@ -18,6 +18,7 @@ typedef struct {
     PyObject *full, *empty; /* queue.Full, queue.Empty */
     PyObject *buffer_too_short;
     PyTypeObject *queue_type, *channel_type, *buffer_type;
+    PyTypeObject *chunk_type, *result_line_type, *work_loop_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
@@ -81,6 +82,8 @@ int psn_outbox_bytes(psn_outbox *outbox, const char *data, Py_ssize_t size);
 /* Gives back the blocks of messages that were not put. */
 void psn_outbox_clear(psn_outbox *outbox);
 
+/* Bytes of payload and of buffers. */
+uint64_t psn_message_bytes(const psn_message *message);
 /* Was it sent with send_bytes? */
 bool psn_message_is_bytes(const psn_message *message);
 /* The object of a taken message. Its blocks are consumed, whatever happens. */
@@ -112,6 +115,16 @@ PyObject *psn_py_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 
 extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
+
+/* ---- chunk_object.c, result_line.c, work_loop.c, intake.c: for the pool ---- */
+
+extern PyType_Spec psn_chunk_spec;
+extern PyType_Spec psn_result_line_spec;
+extern PyType_Spec psn_work_loop_spec;
+PyObject *psn_py_take_results(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+PyObject *psn_py_is_plain(PyObject *module, PyObject *obj);
+extern const char psn_take_results_doc[];
+extern const char psn_is_plain_doc[];
 
 /* ---- cells_object.c, semaphore_object.c, flag_object.c, condition_object.c ---- */
 

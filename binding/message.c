@@ -292,6 +292,17 @@ psn_outbox_clear(psn_outbox *outbox)
 
 /* ---- incoming ---- */
 
+uint64_t
+psn_message_bytes(const psn_message *message)
+{
+    uint64_t bytes = message->size;
+    for (uint32_t i = 0; i < message->slice_count; i++) {
+        if (message->slices[i].ref != 0) /* else it lies behind the payload */
+            bytes += message->slices[i].length;
+    }
+    return bytes;
+}
+
 void
 psn_message_discard(psn_segment *segment, const psn_message *message)
 {

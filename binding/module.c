@@ -101,7 +101,10 @@ module_exec(PyObject *module)
         psn_semaphore_add_constants(state->semaphore_type) < 0 ||
         add_type(module, &psn_flag_spec, &state->flag_type) < 0 ||
         add_type(module, &psn_parking_lot_spec, &state->parking_lot_type) < 0 ||
-        add_type(module, &psn_queue_spec, &state->queue_type) < 0)
+        add_type(module, &psn_queue_spec, &state->queue_type) < 0 ||
+        add_type(module, &psn_chunk_spec, &state->chunk_type) < 0 ||
+        add_type(module, &psn_result_line_spec, &state->result_line_type) < 0 ||
+        add_type(module, &psn_work_loop_spec, &state->work_loop_type) < 0)
         return -1;
     return add_constants(module);
 }
@@ -114,6 +117,9 @@ static PyMethodDef module_methods[] = {
     {"wait", (PyCFunction)(void (*)(void))psn_py_wait, METH_FASTCALL,
      PyDoc_STR("wait(objects, timeout) -> those that are ready, in their order")},
     PSN_CODEC_METHODS,
+    {"take_results", (PyCFunction)(void (*)(void))psn_py_take_results, METH_FASTCALL,
+     psn_take_results_doc},
+    {"is_plain", psn_py_is_plain, METH_O, psn_is_plain_doc},
     {NULL, NULL, 0, NULL},
 };
 

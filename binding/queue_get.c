@@ -68,14 +68,16 @@ get_one(psn_queue_object *self, const psn_wait_arguments *how)
     size_t cursor = 0;
     psn_inbox_init(&inbox);
     PyObject *obj = NULL;
-    if (take(self->queue, 1, how, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message))
+    if (take(self->queue, 1, how, &inbox) == 0 && psn_inbox_next(&inbox, &cursor, &message)) {
+        self->bytes_taken += psn_message_bytes(&message);
         obj = psn_message_decode(psn_queue_segment(self->queue), &message);
+    }
     psn_inbox_clear(&inbox);
     return obj;
 }
 
-static PyObject *
-get_object(psn_queue_object *self, const psn_wait_arguments *how)
+PyObject *
+psn_queue_take_object(psn_queue_object *self, const psn_wait_arguments *how)
 {
     if (psn_queue_enter(self) < 0)
         return NULL;
@@ -94,7 +96,7 @@ psn_queue_py_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject
     if ((nargs != 0 || kwnames != NULL) &&
         psn_parse_wait_arguments("get", names, 2, 0, args, nargs, kwnames, &how) < 0)
         return NULL;
-    return get_object((psn_queue_object *)op, &how);
+    return psn_queue_take_object((psn_queue_object *)op, &how);
 }
 
 PyObject *
@@ -102,7 +104,7 @@ psn_queue_py_get_nowait(PyObject *op, PyObject *ignored)
 {
     psn_wait_arguments how = {.first = NULL, .block = false, .deadline = 0, .claim = -1};
     (void)ignored;
-    return get_object((psn_queue_object *)op, &how);
+    return psn_queue_take_object((psn_queue_object *)op, &how);
 }
 
 /* Keeps the records from `cursor` on for later calls; the inbox is the object's from then on. */
@@ -136,6 +138,7 @@ decode_all(psn_queue_object *self, psn_inbox *inbox)
     psn_message message;
     size_t cursor = 0;
     while (list != NULL && psn_inbox_next(inbox, &cursor, &message)) {
+        self->bytes_taken += psn_message_bytes(&message);
         PyObject *obj = psn_message_decode(psn_queue_segment(self->queue), &message);
         if (obj == NULL || PyList_Append(list, obj) < 0) {
             Py_XDECREF(obj);
@@ -164,6 +167,26 @@ get_several(psn_queue_object *self, size_t max, const psn_wait_arguments *how)
 }
 
 PyObject *
+psn_queue_take_list(psn_queue_object *self, size_t max, const psn_wait_arguments *how)
+{
+    if (psn_queue_enter(self) < 0)
+        return NULL;
+    PyObject *list = NULL;
+    PyObject *obj = decode_left(self);
+    if (obj != NULL) {
+        list = PyList_New(1);
+        if (list != NULL)
+            PyList_SET_ITEM(list, 0, obj);
+        else
+            Py_DECREF(obj);
+    } else if (!PyErr_Occurred()) {
+        list = get_several(self, max, how);
+    }
+    psn_queue_leave(self);
+    return list;
+}
+
+PyObject *
 psn_queue_py_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static const char *const names[] = {"max_items", "block", "timeout", "claim"};
@@ -178,21 +201,7 @@ psn_queue_py_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyO
         PyErr_Format(PyExc_ValueError, "get_many() takes at least 1 message, not %zd", max);
         return NULL;
     }
-    if (psn_queue_enter(self) < 0)
-        return NULL;
-    PyObject *list = NULL;
-    PyObject *obj = decode_left(self);
-    if (obj != NULL) {
-        list = PyList_New(1);
-        if (list != NULL)
-            PyList_SET_ITEM(list, 0, obj);
-        else
-            Py_DECREF(obj);
-    } else if (!PyErr_Occurred()) {
-        list = get_several(self, (size_t)max, &how);
-    }
-    psn_queue_leave(self);
-    return list;
+    return psn_queue_take_list(self, (size_t)max, &how);
 }
 
 bool

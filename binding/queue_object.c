@@ -116,6 +116,13 @@ queue_messages_taken(PyObject *op, void *closure)
 }
 
 static PyObject *
+queue_bytes(PyObject *op, void *put)
+{
+    const psn_queue_object *self = (const psn_queue_object *)op;
+    return PyLong_FromUnsignedLongLong(put != NULL ? self->bytes_put : self->bytes_taken);
+}
+
+static PyObject *
 queue_maxsize(PyObject *op, void *closure)
 {
     (void)closure;
@@ -326,6 +333,8 @@ static PyGetSetDef queue_properties[] = {
     {"maxsize", queue_maxsize, NULL, PyDoc_STR("Most messages at a time; 0 = no limit."), NULL},
     {"messages_put", queue_messages_put, NULL, PyDoc_STR("Messages ever put."), NULL},
     {"messages_taken", queue_messages_taken, NULL, PyDoc_STR("Messages ever taken."), NULL},
+    {"bytes_put", queue_bytes, NULL, PyDoc_STR("Bytes put through this object."), (void *)"put"},
+    {"bytes_taken", queue_bytes, NULL, PyDoc_STR("Bytes taken through this object."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -15,6 +15,7 @@ typedef struct {
     unsigned forks; /* psn_fork_count() when users was counted: a child has none of those threads */
     psn_inbox *left;  /* taken by a get_many that met a message it could not decode */
     size_t left_at;   /* the next of them */
+    uint64_t bytes_put, bytes_taken; /* through this object: payloads and buffers */
     PyObject *left_error; /* that message's exception, to be raised before the next of them */
 } psn_queue_object;
 
@@ -28,7 +29,13 @@ PyObject *psn_queue_py_put_nowait(PyObject *op, PyObject *obj);
 PyObject *psn_queue_py_put_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames);
 
+/* Puts how->first; -1 with queue.Full or another exception. */
+int psn_queue_put_object(psn_queue_object *self, const psn_wait_arguments *how);
+
 /* ---- queue_get.c ---- */
+/* The oldest message, or a list of 1 to max; NULL with queue.Empty or another exception. */
+PyObject *psn_queue_take_object(psn_queue_object *self, const psn_wait_arguments *how);
+PyObject *psn_queue_take_list(psn_queue_object *self, size_t max, const psn_wait_arguments *how);
 PyObject *psn_queue_py_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *psn_queue_py_get_nowait(PyObject *op, PyObject *ignored);
 PyObject *psn_queue_py_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,

@@ -64,20 +64,34 @@ put_all(psn_queue *queue, psn_outbox *outbox, const psn_wait_arguments *how, uin
     return 0;
 }
 
-static PyObject *
-put_object(psn_queue_object *self, const psn_wait_arguments *how)
+static void
+count_put(psn_queue_object *self, const psn_outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->put; i++)
+        self->bytes_put += psn_message_bytes(&outbox->messages[i]);
+}
+
+int
+psn_queue_put_object(psn_queue_object *self, const psn_wait_arguments *how)
 {
     if (psn_queue_enter(self) < 0)
-        return NULL;
+        return -1;
     psn_outbox outbox;
     uint64_t first;
     psn_outbox_init(&outbox, psn_queue_segment(self->queue));
     int result = psn_outbox_one(&outbox, how->first);
     if (result == 0)
         result = put_all(self->queue, &outbox, how, &first);
+    count_put(self, &outbox);
     psn_outbox_clear(&outbox);
     psn_queue_leave(self);
-    if (result < 0)
+    return result;
+}
+
+static PyObject *
+put_object(PyObject *op, const psn_wait_arguments *how)
+{
+    if (psn_queue_put_object((psn_queue_object *)op, how) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -91,14 +105,14 @@ psn_queue_py_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject
     if ((nargs != 1 || kwnames != NULL) &&
         psn_parse_wait_arguments("put", names, 3, 0, args, nargs, kwnames, &how) < 0)
         return NULL;
-    return put_object((psn_queue_object *)op, &how);
+    return put_object(op, &how);
 }
 
 PyObject *
 psn_queue_py_put_nowait(PyObject *op, PyObject *obj)
 {
     psn_wait_arguments how = {.first = obj, .block = false, .deadline = 0, .claim = -1};
-    return put_object((psn_queue_object *)op, &how);
+    return put_object(op, &how);
 }
 
 /* queue.Full says how many of the messages are in the queue. */
@@ -137,6 +151,7 @@ psn_queue_py_put_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyO
         if (result < 0 && PyErr_ExceptionMatches(psn_module_state.full))
             note_put(outbox.put);
     }
+    count_put(self, &outbox);
     psn_outbox_clear(&outbox);
     psn_queue_leave(self);
     Py_DECREF(sequence);

@@ -62,6 +62,11 @@ class Queue:
     @property
     def messages_taken(self) -> int: ...
     @property
+    def bytes_put(self) -> int:
+        """Bytes of payloads and buffers that were put through this object."""
+    @property
+    def bytes_taken(self) -> int: ...
+    @property
     def maxsize(self) -> int: ...
     def qsize(self) -> int: ...
     def empty(self) -> bool: ...
@@ -215,3 +220,77 @@ def _set_fallback(fallback: Callable[[Any, Callable[[Any], object]], bytes] | No
 
 def _set_main_by_value(by_value: bool, /) -> None:
     """Set whether an object whose pickle names the module __main__ goes to the fallback."""
+
+@final
+class ResultLine:
+    """An iterator's results until they are taken; ``ordered``: in the order of their indices."""
+
+    def __init__(self, *, ordered: bool) -> None: ...
+    def put(self, index: int, value: Any, /) -> None:
+        """Put in the result of a task; in an ordered line a second one is ignored."""
+    def take(self) -> Any:
+        """Take the first result.  Raises LookupError when none is there."""
+    def __len__(self) -> int: ...
+    @property
+    def taken(self) -> int:
+        """How many results were taken."""
+
+class Chunk:
+    """Consecutive tasks of a call that travel as one message, and how far they have come."""
+
+    delivered: int
+    ran: int
+    seconds: float
+    ticket: int
+
+    def __init__(
+        self,
+        call: Any,
+        first: int,
+        items: Sequence[Any],
+        sink: Any,
+        attempts: tuple[Any, ...] = (),
+    ) -> None: ...
+    def deliver(self, offset: int, values: Sequence[Any], seconds: float, /) -> None:
+        """Take in results of the tasks from ``offset`` on, once each."""
+    @property
+    def call(self) -> Any: ...
+    @property
+    def items(self) -> Sequence[Any]: ...
+    @property
+    def attempts(self) -> tuple[Any, ...]: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+class WorkLoop:
+    """What a pool's worker does for every message and task; the rest is its subclass'."""
+
+    interruptible: bool
+
+    def __init__(
+        self,
+        tasks: Queue,
+        results: Queue,
+        methods: dict[bytes, Any],
+        words: memoryview,
+        slot: int,
+        /,
+    ) -> None: ...
+    def run(self, most_messages: int | None, /) -> None: ...
+
+def take_results(
+    queue: Queue,
+    chunks: dict[int, Any],
+    append: Callable[[Any], object],
+    most: int,
+    timeout: float | None,
+    /,
+) -> int:
+    """Take results from the queue to where they belong; returns the number of messages."""
+
+def is_plain(obj: Any, /) -> bool:
+    """Whether a message of this object cannot fail to be read: built-in types, nothing long."""

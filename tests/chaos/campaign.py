@@ -171,7 +171,7 @@ class Killer(threading.Thread):
         ):
             slot = self._rng.randrange(len(self._pool._pool))
             pid = self._pool._pool[slot].pid
-            if self._pool._engine.crew.board.words[slot] == STARTING:
+            if self._pool._engine.crew.board.place(slot) == STARTING:
                 continue  # deaths in a row at the start rightly break a pool
             number = self._rng.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
             if number == signal.SIGSTOP:

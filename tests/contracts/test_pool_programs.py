@@ -30,7 +30,8 @@ BUSY = """
 
     if __name__ == "__main__":
         pool = procession.get_context(sys.argv[1]).Pool(2)
-        while STARTING in pool._engine.crew.board.words.tolist():
+        board = pool._engine.crew.board
+        while STARTING in (board.place(0), board.place(1)):
             time.sleep(0.01)
         print(*(process.pid for process in pool._pool), flush=True)
         {action}

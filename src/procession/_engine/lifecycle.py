@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+generation = object()
+"""Another object in every forked child: who remembers it learns by ``is``, without a system call,
+whether this is still the process in which it did so."""
+
+
 def close_with(owner: object, *fds: int) -> util.Finalize[None]:
     """Close the descriptors when ``owner`` is collected, or earlier by calling the result.
 
@@ -49,3 +54,12 @@ def at_fork(
         os.register_at_fork(
             before=before, after_in_parent=after_in_parent, after_in_child=after_in_child
         )
+
+
+def _renew_generation() -> None:
+    global generation  # noqa: PLW0603  # the one place where it changes
+    generation = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_generation)

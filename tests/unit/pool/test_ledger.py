@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from procession._engine.errors import Attempt, WorkerDied
-from procession._engine.pool.calls import Chunk, MapCall
+from procession._engine.pool.calls import MapCall
 from procession._engine.pool.ledger import Ledger, split_after_death
 from procession._engine.pool.policy import Pace
+from procession._engine.pool.steps import Chunk
 
 DEATH = Attempt(4711, -9)
 
@@ -33,7 +34,14 @@ class TaskQueue:
 
 def call_of(size: int, retries: int = 1) -> MapCall:
     """Make a call over so many items."""
-    return MapCall("map(f)", Pace(2, eager=False), retries, list(range(size)))
+    return MapCall("map", "f", Pace(2, eager=False), retries, list(range(size)))
+
+
+def chunk_of(
+    call: MapCall, first: int, items: list[int], attempts: tuple[Attempt, ...] = ()
+) -> Chunk:
+    """Make a chunk of tasks of a call."""
+    return Chunk(call, first, items, call.sink, attempts)
 
 
 def spans(chunks: list[Chunk]) -> list[tuple[int, int, int]]:
@@ -58,7 +66,7 @@ def test_chunk_is_split_at_the_place_of_death(
     delivered: int, place: int, expected: list[tuple[int, int, int]]
 ) -> None:
     """Tasks that ended are left out; the one at the place is blamed, and alone."""
-    chunk = Chunk(call_of(16), 10, [0, 1, 2, 3, 4, 5])
+    chunk = chunk_of(call_of(16), 10, [0, 1, 2, 3, 4, 5])
     chunk.delivered = delivered
     again, ended = split_after_death(chunk, place, DEATH)
 
@@ -68,7 +76,7 @@ def test_chunk_is_split_at_the_place_of_death(
 
 def test_task_without_chances_left_ends() -> None:
     """With every attempt in the error."""
-    chunk = Chunk(call_of(16), 10, [0], (DEATH,))
+    chunk = chunk_of(call_of(16), 10, [0], (DEATH,))
     again, ended = split_after_death(chunk, 0, DEATH)
 
     assert again == []
@@ -80,7 +88,7 @@ def test_task_without_chances_left_ends() -> None:
 
 def test_without_retries_the_first_death_ends_the_task() -> None:
     """And only that one."""
-    again, ended = split_after_death(Chunk(call_of(4, retries=0), 0, [0, 1]), 0, DEATH)
+    again, ended = split_after_death(chunk_of(call_of(4, retries=0), 0, [0, 1]), 0, DEATH)
 
     assert spans(again) == [(1, 1, 0)]
     assert ended is not None
@@ -88,7 +96,7 @@ def test_without_retries_the_first_death_ends_the_task() -> None:
 
 def test_retries_of_single_tasks_keep_their_attempts() -> None:
     """A task that was not running keeps what it was blamed for before."""
-    chunk = Chunk(call_of(4), 0, [0], (DEATH,))
+    chunk = chunk_of(call_of(4), 0, [0], (DEATH,))
 
     assert spans(split_after_death(chunk, -1, DEATH)[0]) == [(0, 1, 1)]
 
@@ -132,7 +140,7 @@ def test_tickets_are_the_numbers_of_messages() -> None:
     queue: Any = TaskQueue()
     ledger = Ledger(queue)
     call = call_of(3)
-    chunks = [Chunk(call, index, [index]) for index in range(3)]
+    chunks = [Chunk(call, index, [index], call.sink) for index in range(3)]
 
     assert list(ledger.enter(chunks)) == [0, 1, 2]
     queue.messages_put = 1

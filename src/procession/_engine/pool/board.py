@@ -1,9 +1,11 @@
 """A few words of shared memory: what each worker is doing, readable after its death.
 
-Three numbers per worker, each written with one store, so none can be seen half done.  How far
-it is in the message that it holds, and since when its task runs, if anybody limits that, are
-written by the worker alone; that it is to end after its task, by the parent alone.  Behind them
-is the parent's list of messages that no worker may begin any more.
+Each worker has two cache lines of its own, so that no worker waits for a line that another
+writes to.  Every number is written with one store, so none can be seen half done.  All but one
+are written by the worker alone: how far it is in the message that it holds, since when its task
+runs, if anybody limits that, and what it has done so far.  That it is to end after its task
+is written by the parent alone.  Behind them is the parent's list of messages that no worker may
+begin any more.
 """
 
 from __future__ import annotations
@@ -13,12 +15,51 @@ import os
 import tempfile
 from multiprocessing.reduction import DupFd
 from multiprocessing.sharedctypes import RawArray
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableSequence, Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["IDLE", "LEAVE", "STARTING", "Board"]
+__all__ = [
+    "BYTES_IN",
+    "BYTES_OUT",
+    "IDLE",
+    "LEAVE",
+    "ORDER",
+    "PACKING",
+    "PLACE",
+    "SINCE",
+    "STARTING",
+    "TASKS",
+    "WAITING",
+    "WORKING",
+    "Board",
+]
+
+# A worker's words, in their order.  The native loop (binding/work_loop.c) counts on it.
+PLACE: Final = 0
+"""STARTING, IDLE, or the place in the message of the task begun last."""
+
+SINCE: Final = 1
+"""When the task began that runs now, by time.monotonic_ns, if its call has a time limit, else 0."""
+
+TASKS: Final = 2
+"""How many tasks were run."""
+
+WORKING: Final = 3
+"""Nanoseconds spent in tasks."""
+
+WAITING: Final = 4
+"""Nanoseconds spent waiting for messages."""
+
+PACKING: Final = 5
+"""Nanoseconds spent pickling, unpickling and sending."""
+
+BYTES_IN: Final = 6
+BYTES_OUT: Final = 7
+
+ORDER: Final = 8
+"""What the parent wants of the worker, 0 for nothing.  Alone in the second line."""
 
 STARTING: Final = -2
 """The worker has not come through its start: imports, initializer."""
@@ -33,40 +74,45 @@ _LOOK: Final = 2
 """An order: look whether a message is forbidden before it is begun."""
 
 _WORD = 8
-_WORDS_PER_SLOT = 3
+_WORDS_PER_SLOT = 16
 
 _STRUCK: Final = 65_536
 """Places of the list of forbidden messages.  A power of 2; touched only when it is used."""
 
 
 class Board:
-    """Per slot: STARTING, IDLE, or the place in the message of the task begun last; and two more.
+    """The words of all slots, and the list of forbidden messages."""
 
-    At ``since`` + slot: when the task began that runs now, in nanoseconds of time.monotonic_ns,
-    if its call has a time limit, else 0.  At ``order`` + slot: what the parent wants of the
-    worker, 0 for nothing.
-    """
-
-    def __init__(
-        self, slots: int, memory: tuple[MutableSequence[int], int | None] | None = None
-    ) -> None:
+    def __init__(self, slots: int, memory: tuple[Any, int | None] | None = None) -> None:
         self._slots = slots
-        self._words, self._fd = _make(_size(slots)) if memory is None else memory
-        self.since = slots
-        self.order = 2 * slots
-        self._struck = 3 * slots
+        self._memory, self._fd = _make(_size(slots)) if memory is None else memory
+        self._words = _as_words(self._memory)
+        self._struck = slots * _WORDS_PER_SLOT
         self._first_order = 0
 
-    @property
-    def words(self) -> MutableSequence[int]:
-        """The numbers themselves, for who writes one at every task."""
-        return self._words
+    def words(self, slot: int) -> memoryview:
+        """The words of one slot, for who writes some at every task."""
+        return self._words[slot * _WORDS_PER_SLOT : (slot + 1) * _WORDS_PER_SLOT]
+
+    def place(self, slot: int) -> int:
+        """How far a worker is in its message, or STARTING or IDLE."""
+        return self._words[slot * _WORDS_PER_SLOT + PLACE]
+
+    def begun(self, slot: int) -> int:
+        """Since when a worker's task runs, if its call has a time limit, else 0."""
+        return self._words[slot * _WORDS_PER_SLOT + SINCE]
+
+    def send_away(self, slot: int) -> None:
+        """Order a worker to end before its next task."""
+        self._words[slot * _WORDS_PER_SLOT + ORDER] = LEAVE
 
     def clear(self, slot: int) -> None:
         """Make a slot ready for a worker that is about to start."""
-        words = self._words
-        words[slot], words[self.since + slot] = STARTING, 0
-        words[self.order + slot] = self._first_order
+        words = self.words(slot)
+        for word in range(ORDER):
+            words[word] = 0
+        words[PLACE] = STARTING
+        words[ORDER] = self._first_order
 
     def forbid(self, tickets: Sequence[int], taken: int) -> bool:
         """Let no worker begin these messages; False, and nothing done, when there is no room.
@@ -82,7 +128,8 @@ class Board:
         for place, entry in places.items():
             words[place] = entry
         self._first_order = _LOOK
-        for order in range(self.order, self.order + self._slots):
+        for slot in range(self._slots):
+            order = slot * _WORDS_PER_SLOT + ORDER
             words[order] = words[order] or _LOOK
         return True
 
@@ -101,14 +148,15 @@ class Board:
 
     def close(self) -> None:
         """Give the memory back, in this process."""
-        self._words = []
+        self._memory = None
+        self._words = _as_words(bytearray(self._struck * _WORD))  # who still asks sees zeros
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def __reduce__(self) -> tuple[Callable[..., Board], tuple[Any, ...]]:
         """Hand it to a process that is being started."""
-        memory = self._words if self._fd is None else DupFd(self._fd)
+        memory = self._memory if self._fd is None else DupFd(self._fd)
         return _attach, (self._slots, memory)
 
 
@@ -116,7 +164,11 @@ def _size(slots: int) -> int:
     return slots * _WORDS_PER_SLOT + _STRUCK
 
 
-def _make(count: int) -> tuple[MutableSequence[int], int | None]:
+def _as_words(memory: Any) -> memoryview:
+    return memoryview(memory).cast("B").cast("q")
+
+
+def _make(count: int) -> tuple[Any, int | None]:
     if os.name != "posix":
         return RawArray("q", count), None
     if hasattr(os, "memfd_create"):
@@ -125,12 +177,7 @@ def _make(count: int) -> tuple[MutableSequence[int], int | None]:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     os.truncate(fd, count * _WORD)
-    return _map(fd, count), fd
-
-
-def _map(fd: int, count: int) -> MutableSequence[int]:
-    words: Any = memoryview(mmap.mmap(fd, count * _WORD)).cast("q")
-    return cast("MutableSequence[int]", words)
+    return mmap.mmap(fd, count * _WORD), fd
 
 
 def _attach(slots: int, memory: Any) -> Board:
@@ -138,6 +185,6 @@ def _attach(slots: int, memory: Any) -> Board:
         return Board(slots, (memory, None))
     fd = memory.detach()
     try:
-        return Board(slots, (_map(fd, _size(slots)), None))
+        return Board(slots, (mmap.mmap(fd, _size(slots) * _WORD), None))
     finally:
         os.close(fd)

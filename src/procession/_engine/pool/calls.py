@@ -1,7 +1,7 @@
 """A call of the pool's interface, from the parent's side: what to do, and what came of it.
 
-The engine takes chunks of tasks out of a call, and puts results into it, in any order, until
-the call is finished.  A call knows nothing of workers and queues.
+The engine takes chunks of tasks out of a call, and their results go to the call's ``sink``, in
+any order, until the call is finished.  A call knows nothing of workers and queues.
 
 All changes are made under the engine's lock, and each can be made twice: a KeyboardInterrupt
 may strike between any two steps, and then the same results are taken in again.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from procession._engine.pool.policy import MOST_AHEAD
 from procession._engine.pool.showing import shown
 from procession._engine.pool.source import SourceReader
+from procession._engine.pool.steps import Chunk, ResultLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,32 +26,24 @@ if TYPE_CHECKING:
     from procession._engine.pool.policy import Pace
     from procession._engine.pool.recipe import Recipe
 
-__all__ = ["ApplyCall", "Call", "Chunk", "MapCall", "StreamCall"]
+__all__ = ["ApplyCall", "Call", "Failure", "MapCall", "StreamCall", "part_of"]
 
 _numbers = itertools.count(1)
 
 
-class Chunk:
-    """Consecutive tasks of a call that travel as one message.
+class Failure:
+    """Stands in a line of results for the exception that a task ended with."""
 
-    ``delivered`` is how many of them have ended; ``attempts`` the deaths of workers that
-    each of them is blamed for.
-    """
+    __slots__ = ("error",)
 
-    __slots__ = ("attempts", "call", "delivered", "first", "items")
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
-    def __init__(
-        self, call: Call, first: int, items: Sequence[Any], attempts: tuple[Attempt, ...] = ()
-    ) -> None:
-        self.call = call
-        self.first = first
-        self.items = items
-        self.attempts = attempts
-        self.delivered = 0
 
-    def part(self, start: int, stop: int, attempts: tuple[Attempt, ...] = ()) -> Chunk:
-        """Return a chunk of some of the tasks."""
-        return Chunk(self.call, self.first + start, self.items[start:stop], attempts)
+def part_of(chunk: Chunk, start: int, stop: int, attempts: tuple[Attempt, ...] = ()) -> Chunk:
+    """Return a chunk of some of a chunk's tasks."""
+    call: Call = chunk.call
+    return Chunk(call, chunk.first + start, chunk.items[start:stop], call.sink, attempts)
 
 
 class Call:
@@ -60,41 +53,54 @@ class Call:
     unfinished and wait to be sent again.  ``exhausted``: nothing more will be taken from the
     input.  ``ended``: the outcome is decided, ``finished``: it may be seen (callbacks have
     run).  ``feeding`` is held while the input is read.  ``timeout``: seconds for each task.
+    ``sink`` is where results go, see ``Chunk``.
     """
+
+    method = ""
+    """The name of the pool's method."""
 
     single = False
     """Whether the results are seen one by one."""
 
     is_single_task = False
 
-    def __init__(self, name: str, pace: Pace, retries: int, *, on_error: str = "raise") -> None:
+    # Set when they are needed: a call of one task is made and forgotten in a few microseconds.
+    sink: Any = None
+    timeout: float | None = None
+    recipe: Recipe | None = None
+    on_error = "raise"
+    returned: Sequence[Chunk] = ()
+    tasks_open = 0
+    exhausted = False
+    ended = False
+    finished = False
+    failed: BaseException | None = None
+    callback: Any = None
+    error_callback: Any = None
+    has_callback = False
+    feeding: threading.Lock
+
+    def __init__(self, function: str, pace: Pace, retries: int) -> None:
         self.number = next(_numbers)
-        self.name = name
+        self.function = function
         self.pace = pace
         self.retries = retries
-        self.on_error = on_error
-        self.timeout: float | None = None
-        self.recipe: Recipe | None = None
         self.open: set[int] = set()
-        self.returned: list[Chunk] = []
-        self.feeding = threading.Lock()
-        self.tasks_open = 0
-        self.exhausted = False
-        self.ended = False
-        self.finished = False
-        self.failed: BaseException | None = None
-        self.callback: Any = None
-        self.error_callback: Any = None
 
     @property
-    def has_callback(self) -> bool:
-        """Whether somebody is to be called when the call has ended."""
-        return self.callback is not None or self.error_callback is not None
+    def name(self) -> str:
+        """Method and function, for people."""
+        return f"{self.method}({self.function})"
+
+    def call_back(self, callback: Any, error_callback: Any) -> None:
+        """Have somebody called when the call has ended."""
+        self.callback, self.error_callback = callback, error_callback
+        self.has_callback = True
 
     def end(self) -> None:
         """The outcome is decided: give back what the call needed."""
         self.ended = True
-        if self.recipe is not None:
+        if self.recipe is not None and self.recipe.has_file:
             self.recipe.close()
 
     @property
@@ -109,12 +115,13 @@ class Call:
         """
         raise NotImplementedError
 
-    def deliver(self, first: int, values: Sequence[Any]) -> None:
-        """Take in the results of consecutive tasks."""
-        raise NotImplementedError
+    def give_back(self, chunks: Sequence[Chunk]) -> None:
+        """Take chunks back that are to be sent again; the same ones twice count once."""
+        kept = {chunk.first: chunk for chunk in (*self.returned, *chunks)}
+        self.returned = list(kept.values())
 
-    def deliver_failure(self, index: int, error: BaseException) -> None:
-        """Take in that a task ended with an exception."""
+    def settle(self, index: int, error: BaseException) -> Any:
+        """Take in that a task ended with an exception; returns what goes into the sink for it."""
         raise NotImplementedError
 
     def complete(self) -> None:
@@ -125,8 +132,8 @@ class Call:
         """End the call as a whole with this exception."""
         self.failed = error
         self.exhausted = True
-        self.open.clear()
-        self.returned.clear()
+        self.open = set()
+        self.returned = ()
 
     def abandon(self) -> None:
         """Nobody will look at the results: send nothing more of the input."""
@@ -146,53 +153,52 @@ class Call:
 
     def arguments(self, item: Any) -> str:
         """Show a task's function and arguments, shortened, for people."""
-        return f"{self.name.partition('(')[2].rstrip(')')}({shown(item)})"
+        return f"{self.function}({shown(item)})"
 
 
-class _Outcome(Call):
-    """A call with one outcome: a value, or an exception."""
+class ApplyCall(Call):
+    """One task, whose result is in its chunk.
 
+    ``item`` is the tuple of the arguments, or the pair of them and of keyword arguments.
+    """
+
+    method = "apply"
+    single = True
+    is_single_task = True
     value: Any = None
     error: BaseException | None = None
 
-    def fail(self, error: BaseException) -> None:
-        super().fail(error)
-        self.error = error
+    def __init__(self, function: str, pace: Pace, retries: int, item: tuple[Any, ...]) -> None:
+        # Not the base's, to save a call.
+        self.number = next(_numbers)
+        self.function = function
+        self.pace = pace
+        self.retries = retries
+        self.open: set[int] = set()
+        self.item: tuple[Any, ...] | None = item
 
-
-class ApplyCall(_Outcome):
-    """One task."""
-
-    single = True
-    is_single_task = True
-
-    def __init__(
-        self, name: str, pace: Pace, retries: int, item: tuple[Any, ...], on_error: str = "raise"
-    ) -> None:
-        super().__init__(name, pace, retries, on_error=on_error)
-        self._item: tuple[Any, ...] | None = item
+    has_keywords = False
+    """Whether the item has keyword arguments."""
 
     def next_chunk(self, pending: int) -> Chunk | None:  # noqa: ARG002
         """The only one."""
-        if self.exhausted or self._item is None:
+        item, self.item = self.item, None
+        if self.exhausted or item is None:
             return None
-        item, self._item = self._item, None
         self.exhausted = True
-        return Chunk(self, 0, (item,))
+        return Chunk(self, 0, (item,), None)
 
-    def deliver(self, first: int, values: Sequence[Any]) -> None:  # noqa: ARG002
-        """Keep the value."""
-        self.value = values[0]
-
-    def deliver_failure(self, index: int, error: BaseException) -> None:  # noqa: ARG002
+    def settle(self, index: int, error: BaseException) -> None:  # noqa: ARG002
         """Keep the exception."""
-        if self.on_error == "return":
-            self.value = error
-        else:
-            self.error = error
+        self.error = error
 
     def complete(self) -> None:
-        """Nothing is left to do."""
+        """Nothing is left to do: whoever ends the call has set the value."""
+
+    def fail(self, error: BaseException) -> None:
+        """End with this exception."""
+        super().fail(error)
+        self.error = error
 
     def describe(self, index: int) -> str:  # noqa: ARG002
         """Name the task, for people."""
@@ -200,22 +206,34 @@ class ApplyCall(_Outcome):
 
     def arguments(self, item: Any) -> str:
         """Show the function and arguments, shortened, for people."""
-        args, keywords = item
+        args, keywords = item if self.has_keywords else (item, {})
         texts = [shown(arg) for arg in args]
         texts += [f"{name}={shown(value)}" for name, value in keywords.items()]
-        return f"{self.name.partition('(')[2].rstrip(')')}({', '.join(texts)})"
+        return f"{self.function}({', '.join(texts)})"
 
 
-class MapCall(_Outcome):
+class MapCall(Call):
     """A function over a sequence, results in its order, all at once."""
 
+    value: Any = None
+    error: BaseException | None = None
+
     def __init__(
-        self, name: str, pace: Pace, retries: int, items: Sequence[Any], on_error: str = "raise"
+        self,
+        method: str,
+        function: str,
+        pace: Pace,
+        retries: int,
+        items: Sequence[Any],
+        on_error: str = "raise",
     ) -> None:
-        super().__init__(name, pace, retries, on_error=on_error)
+        super().__init__(function, pace, retries)
+        self.method = method
+        self.on_error = on_error
+        self.feeding = threading.Lock()
         self._items = items
         self._next = 0
-        self._values: list[Any] = [None] * len(items)
+        self.sink = [None] * len(items)
         self._errors: dict[int, BaseException] = {}
         self.exhausted = not items
 
@@ -235,25 +253,27 @@ class MapCall(_Outcome):
         items = self._items[first : self._next]
         self._next = first + len(items)
         self.exhausted = self._next >= len(self._items)
-        return Chunk(self, first, items)
+        return Chunk(self, first, items, self.sink)
 
-    def deliver(self, first: int, values: Sequence[Any]) -> None:
-        """Put the values in their places."""
-        self._values[first : first + len(values)] = values
-
-    def deliver_failure(self, index: int, error: BaseException) -> None:
+    def settle(self, index: int, error: BaseException) -> BaseException | None:
         """Keep the exception for its place."""
+        if self.on_error == "return":
+            return error
         self._errors[index] = error
+        return None
 
     def complete(self) -> None:
         """Make the outcome: all values, or the first exception in the order of the input."""
-        if self._errors and self.on_error != "return":
+        if self._errors:
             self.error = self._errors[min(self._errors)]
         else:
-            for index, error in self._errors.items():
-                self._values[index] = error
-            self.value = self._values
-        self._values, self._items, self._errors = [], (), {}
+            self.value = self.sink
+        self.sink, self._items, self._errors = [], (), {}
+
+    def fail(self, error: BaseException) -> None:
+        """End with this exception."""
+        super().fail(error)
+        self.error = error
 
     def abandon(self) -> None:
         """Send nothing more."""
@@ -272,7 +292,8 @@ class StreamCall(Call):
 
     def __init__(
         self,
-        name: str,
+        method: str,
+        function: str,
         pace: Pace,
         retries: int,
         iterable: Iterable[Any],
@@ -282,26 +303,31 @@ class StreamCall(Call):
         on_error: str = "raise",
         wake: Callable[[], object],
     ) -> None:
-        super().__init__(name, pace, retries, on_error=on_error)
+        super().__init__(function, pace, retries)
+        self.method = method
+        self.on_error = on_error
+        self.feeding = threading.Lock()
         self.reader: SourceReader | None = None
         if hasattr(iterable, "__len__"):
             self._source: Iterator[Any] = iter(iterable)
         else:
             self.reader = SourceReader(self, iter(iterable), wake)
             self._source = self.reader.items()
-        self._ordered = ordered
         self._buffersize = buffersize
         self._fed = 0
-        self.taken = 0
+        self.sink = self.line = ResultLine(ordered=ordered)
         self.unbounded = False
-        self.ready: dict[int, tuple[bool, Any]] = {}
+        self.refill_at = 0
 
     def bound(self) -> float:
         """Up to which task the input may be read now."""
+        return self.line.taken + self._ahead()
+
+    def _ahead(self) -> float:
+        """How many tasks the input may be read ahead of the results taken."""
         if self.unbounded:
             return math.inf
-        ahead = self.pace.read_ahead() if self._buffersize is None else self._buffersize
-        return self.taken + ahead
+        return self.pace.read_ahead() if self._buffersize is None else self._buffersize
 
     def room(self) -> float:
         """How many tasks may be sent now."""
@@ -322,10 +348,10 @@ class StreamCall(Call):
             del items[len(items) // self.pace.grain * self.pace.grain :]
         self._fed = first + len(items)
         if error is not None:
-            self.ready[self._fed] = (False, error)
+            self.line.put(self._fed, Failure(error))
         if error is not None or (len(items) < size and not self._may_go_on()):
             self.exhausted = True
-        return Chunk(self, first, items) if items else None
+        return Chunk(self, first, items, self.line) if items else None
 
     def _whole_grains(self, size: int) -> int:
         """As much of ``size`` as may be taken now: a grain that is still being read is not."""
@@ -352,14 +378,13 @@ class StreamCall(Call):
             return min(size, max(self.pace.grain, MOST_AHEAD // (8 * self.pace.workers)))
         return min(size, max(1, self._buffersize // (2 * self.pace.workers)))
 
-    def deliver(self, first: int, values: Sequence[Any]) -> None:
-        """Have the values ready."""
-        for index, value in enumerate(values, first):
-            self.ready[index] = (True, value)
+    def note_refilled(self) -> None:
+        """Decide after how many more results taken to look again for room: before it runs dry."""
+        self.refill_at = self.line.taken + max(1, int(min(self._ahead(), MOST_AHEAD)) // 8)
 
-    def deliver_failure(self, index: int, error: BaseException) -> None:
-        """Have the exception ready."""
-        self.ready[index] = (self.on_error == "return", error)
+    def settle(self, index: int, error: BaseException) -> BaseException | Failure:  # noqa: ARG002
+        """What stands in the line for a task's exception."""
+        return error if self.on_error == "return" else Failure(error)
 
     def complete(self) -> None:
         """Nothing is left to do: results are taken one by one."""
@@ -383,16 +408,5 @@ class StreamCall(Call):
             self.reader.resume()
 
     def has_next(self) -> bool:
-        """Whether ``take_next`` has something to say."""
-        if self._ordered:
-            return self.taken in self.ready or self.finished
-        return bool(self.ready) or self.finished
-
-    def take_next(self) -> tuple[bool, Any] | None:
-        """The next result as (success, value); None at the end."""
-        index = self.taken if self._ordered else next(iter(self.ready), -1)
-        outcome = self.ready.pop(index, None)
-        if outcome is not None:
-            self.taken += 1
-            return outcome
-        return None if self.failed is None else (False, self.failed)
+        """Whether there is a result, or the end."""
+        return len(self.line) > 0 or self.finished

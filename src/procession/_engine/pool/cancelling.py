@@ -20,8 +20,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from procession._engine.pool.board import LEAVE
-
 if TYPE_CHECKING:
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
@@ -109,8 +107,7 @@ class Canceller:
             return False
         if not self._runs(slot, interrupt.ticket):
             return not late
-        words = crew.board.words
-        words[crew.board.order + slot] = LEAVE
+        crew.board.send_away(slot)
         if not self._runs(slot, interrupt.ticket):
             return False
         if late:
@@ -122,4 +119,4 @@ class Canceller:
 
     def _runs(self, slot: int, ticket: int) -> bool:
         board = self._engine.crew.board
-        return self._ledger.claim(slot) == ticket and board.words[slot] >= 0
+        return self._ledger.claim(slot) == ticket and board.place(slot) >= 0

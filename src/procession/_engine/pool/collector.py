@@ -167,7 +167,8 @@ class Collector:
         """
         engine = self._engine
         while True:
-            if engine.collect():
+            # Where single results are waited for, an answer is likely to come soon.
+            if engine.collect(0.0 if self._nap_seconds() else _brief(_left(deadline))):
                 may_nap = True
                 self._look_for_deaths_now_and_then()
             else:
@@ -184,9 +185,8 @@ class Collector:
 
     def _await_news(self, left: float | None) -> None:
         """Wait for results, or the death of a worker."""
-        brief = _BRIEF_SECONDS if left is None else max(0.0, min(_BRIEF_SECONDS, left))
         engine = self._engine
-        if engine.collect(brief):
+        if engine.collect(_brief(left)):
             return
         sentinels = engine.crew.sentinels()
         if len(sentinels) < engine.crew.size and not engine.stopping:
@@ -248,6 +248,10 @@ class Collector:
 
 def _left(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - time.monotonic()
+
+
+def _brief(left: float | None) -> float:
+    return _BRIEF_SECONDS if left is None else max(0.0, min(_BRIEF_SECONDS, left))
 
 
 def _at_most(seconds: float, left: float | None) -> float:

@@ -17,12 +17,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.errors import TaskTimeoutError
-from procession._engine.pool.board import LEAVE
 
 if TYPE_CHECKING:
-    from procession._engine.pool.calls import Call, Chunk
+    from procession._engine.pool.calls import Call
     from procession._engine.pool.crew import Crew
     from procession._engine.pool.ledger import Ledger
+    from procession._engine.pool.steps import Chunk
 
 __all__ = ["Deadlines"]
 
@@ -75,18 +75,19 @@ class Deadlines:
 
     def _seconds_left(self, slot: int) -> float | None:
         """How long the task of a worker may run on; None when nobody limits it."""
-        begun = self._begun(slot)
+        begun = self._crew.board.begun(slot)
         chunk = self._chunk(slot) if begun else None
-        if chunk is None or chunk.call.timeout is None:
+        limit: float | None = None if chunk is None else chunk.call.timeout
+        if limit is None:
             return None
-        return chunk.call.timeout - (time.monotonic_ns() - begun) / 1e9
+        return limit - (time.monotonic_ns() - begun) / 1e9
 
     def _condemn(self, slot: int, process: Any) -> None:
         board = self._crew.board
-        begun, place, ticket = self._begun(slot), board.words[slot], self._ticket(slot)
-        board.words[board.order + slot] = LEAVE
+        begun, place, ticket = board.begun(slot), board.place(slot), self._ticket(slot)
+        board.send_away(slot)
         left = self._seconds_left(slot)
-        if left is None or left > 0 or begun != self._begun(slot):
+        if left is None or left > 0 or begun != board.begun(slot):
             return
         self._condemned[slot] = (ticket, place)
         getattr(process, "kill", process.terminate)()
@@ -104,10 +105,6 @@ class Deadlines:
     def forget(self, slot: int) -> None:
         """The slot will be another worker's."""
         self._condemned.pop(slot, None)
-
-    def _begun(self, slot: int) -> int:
-        board = self._crew.board
-        return board.words[board.since + slot]
 
     def _ticket(self, slot: int) -> int:
         return self._ledger.claim(slot)

@@ -5,9 +5,9 @@ supervisor (supervisor.py) is one more who waits, started only when something mu
 while nobody else does.  One lock guards all state; the user's code (iterators, callbacks,
 the pickling of arguments) does not run under it.
 
-A KeyboardInterrupt may strike between any two bytecodes.  So results go from the queue into
-``_inbox`` within one call of C, stay there until they are taken in completely, and taking
-them in again changes nothing.
+A KeyboardInterrupt may strike between any two bytecodes.  So results go from the queue to where
+they belong, or into ``_inbox``, within one call of C; what is in the inbox stays there until it
+was taken in completely, and taking it in again changes nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from procession._engine.errors import Empty, ProcessError
+from procession._engine import lifecycle
+from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
 from procession._engine.pool import mail
-from procession._engine.pool.calls import Call, Chunk, StreamCall
+from procession._engine.pool.calls import ApplyCall, Call, StreamCall
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
+from procession._engine.pool.steps import Chunk, is_plain, take_results
 from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Engine:
 
     def __init__(self, plan: Plan, size: int) -> None:
         self.pid = os.getpid()
+        self._generation = lifecycle.generation
         self.state = RUN
         self.stopping = False
         self.closed = False
@@ -68,14 +71,14 @@ class Engine:
         self.deadlines = Deadlines(self.crew, self._ledger)
         self.canceller = Canceller(self, self._ledger)
         self.healer = Healer(self, self._ledger)
-        self._inbox: deque[list[Any]] = deque()
+        self._inbox: deque[Any] = deque()
         self.feeding: dict[int, Call] = {}
         self._with_callbacks = 0
         self._interrupted = False
 
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child: workers and queues are its parent's."""
-        if self.pid != os.getpid():
+        if self._generation is not lifecycle.generation:
             raise RuntimeError(
                 f"this pool belongs to process {self.pid} and cannot be used in its forked child"
                 f" {os.getpid()}: make a Pool in the process that uses it"
@@ -85,26 +88,54 @@ class Engine:
 
     def submit(self, call: Call) -> None:
         """Begin a call.  Raises what broke the pool, if it is broken."""
-        with self.lock:
-            if self.broken is not None:
-                raise self.broken
-            self.calls[call.number] = call
-            self._with_callbacks += call.has_callback
-            if call.failed is not None:
-                self._end(call)
-                return
-            if not call.is_single_task:
-                self.feeding[call.number] = call
-            if self.deadlines.enter(call):
-                self.collector.wake()
         if call.is_single_task:
-            self._issue_single(call)
-        elif isinstance(call, StreamCall) and call.reader is not None:
+            self._submit_single(call)  # type: ignore[arg-type]  # these are
+            return
+        with self.lock:
+            self._enter(call)
+            if call.ended:
+                return
+            self.feeding[call.number] = call
+        if isinstance(call, StreamCall) and call.reader is not None:
             call.reader.start()
         else:
             self.feed(call)
 
-    def _issue_single(self, call: Call) -> None:
+    def _enter(self, call: Call) -> None:
+        """Make a call known.  Lock held."""
+        if self.broken is not None:
+            raise self.broken
+        self.calls[call.number] = call
+        self._with_callbacks += call.has_callback
+        if call.failed is not None:
+            self._end(call)
+        elif self.deadlines.enter(call):
+            self.collector.wake()
+
+    def _submit_single(self, call: ApplyCall) -> None:
+        """Begin a call of one task.  A plain one is on its way in one step."""
+        if not is_plain(call.item):
+            with self.lock:
+                self._enter(call)
+            self._issue_single(call)
+            return
+        with self.lock:
+            self._enter(call)
+            chunk = call.next_chunk(0)
+            if chunk is None:
+                return
+            ticket = self._ledger.enter_one(chunk)
+            try:
+                self.tasks.put((ticket, call.recipe_text, chunk.items[0]))
+            except BaseException as error:
+                self._take_back_unput(error)
+
+    def abandon(self, call: Call) -> None:
+        """An exception left the caller of a call: nobody can ever have its results."""
+        call.abandon()
+        self._interrupted = True
+
+    def _issue_single(self, call: ApplyCall) -> None:
         chunk = call.next_chunk(0)
         if chunk is not None:
             self._issue((chunk,))
@@ -112,15 +143,13 @@ class Engine:
             with self.lock:
                 self._end_if_done(call)
 
-    def take_next(self, call: StreamCall) -> tuple[bool, Any] | None:
-        """Take the next result of an iterator, and make use of the room for more input."""
-        with self.lock:  # the supervisor may be delivering more
-            outcome = call.take_next()
+    def refill(self, call: StreamCall) -> None:
+        """Make use of the room for more input that results taken have left."""
         if call.reader is not None:
             call.reader.resume()
         if not call.exhausted and call.wants_input():
             self.feed(call)
-        return outcome
+        call.note_refilled()
 
     def feed(self, call: Call) -> None:
         """Send as much of a call's input as should be on its way.
@@ -135,10 +164,13 @@ class Engine:
         finally:
             call.feeding.release()
         if call.exhausted:
-            with self.lock:
-                if not call.returned:
-                    self.feeding.pop(call.number, None)
-                self._end_if_done(call)
+            self._end_feeding(call)
+
+    def _end_feeding(self, call: Call) -> None:
+        with self.lock:
+            if not call.returned:
+                self.feeding.pop(call.number, None)
+            self._end_if_done(call)
 
     def feed_from_reader(self, call: Call) -> None:
         """Send on what was read from an input, in the thread that reads it."""
@@ -154,9 +186,12 @@ class Engine:
         for call in list(self.feeding.values()):
             if call.returned:
                 with self.lock:
-                    returned, call.returned = call.returned, []
+                    returned, call.returned = call.returned, ()
                 self._issue(returned)
-            self.feed(call)
+            if call.is_single_task:
+                self._end_feeding(call)
+            else:
+                self.feed(call)
 
     def _next_chunks(self, call: Call) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -183,19 +218,32 @@ class Engine:
                 self.tasks.put_many(
                     [(ticket, *body) for ticket, (_, body) in zip(tickets, bodies, strict=True)]
                 )
-            except Exception as error:  # no memory, no descriptors: these calls cannot go on
-                for chunk in self._ledger.retract_unput():
-                    self.end_with(chunk.call, error)
-            except BaseException:
-                for chunk in self._ledger.retract_unput():
-                    chunk.call.returned.append(chunk)
-                    self.note_returned(chunk.call)
-                raise
+            except BaseException as error:
+                self._take_back_unput(error)
+
+    def _take_back_unput(self, error: BaseException) -> None:
+        """A put raised: take back what is not in the queue.  Lock held.
+
+        Without memory or descriptors the calls cannot go on; after an interruption they can.
+        """
+        for chunk in self._ledger.retract_unput():
+            if isinstance(error, Exception):
+                self.end_with(chunk.call, error)
+            else:
+                chunk.call.give_back((chunk,))
+                self.note_returned(chunk.call)
+        if not isinstance(error, Exception):
+            raise error
 
     def _deliver_refused(self, chunk: Chunk, error: Exception) -> None:
         """Take in that a task's argument cannot be pickled."""
         with self.lock:
-            chunk.call.deliver_failure(chunk.first, error)
+            self.settle(chunk.call, chunk.first, error)
+
+    def settle(self, call: Call, index: int, error: BaseException) -> None:
+        """Take in that a task that is in no message ended with an exception.  Lock held."""
+        alone = Chunk(call, index, (None,), call.sink)
+        alone.deliver(0, (call.settle(index, error),), 0.0)
 
     # ---- results come back
 
@@ -205,51 +253,87 @@ class Engine:
         Returns whether there was anything.  For the collector.
         """
         try:
-            # One call of C from the queue into the inbox: no signal can come between.
-            self._inbox.extend(
-                map(self.results.get_many, (_MOST_TAKEN,), (timeout > 0,), (timeout,))
+            # One call of C: no signal can come between the queue and where results belong.
+            taken = take_results(
+                self.results, self._ledger.chunks, self._inbox.append, _MOST_TAKEN, timeout
             )
-        except Empty:
-            if not self._inbox:
-                return False
         except (OSError, ValueError):
             if self.closed:
                 return False
             raise
-        self._settle()
-        self.feed_all()
+        if not taken and not self._inbox and not self._interrupted:
+            return False
+        self._take_in_inbox()
+        if self.feeding:
+            self.feed_all()
         return True
 
-    def _settle(self) -> None:
-        """Take in the messages of the inbox."""
+    def _take_in_inbox(self) -> None:
+        """Take in what is in the inbox, and tell who waits."""
         with self.lock:
             try:
-                while self._inbox:
-                    for message in self._inbox[0]:
-                        self._take_in(message)
-                    self._inbox.popleft()
+                inbox = self._inbox
+                while inbox:
+                    entry = inbox[0]
+                    if isinstance(entry, Chunk):
+                        self._look_at(entry)
+                    else:
+                        self._take_in(entry)
+                    inbox.popleft()
                 self.collector.notify_followers()
                 if self._interrupted:
                     self._interrupted = False
                     for call in list(self.calls.values()):
-                        self._end_if_done(call)
+                        self.note_returned(call)
             except BaseException:
                 self._interrupted = True
                 raise
 
     def _take_in(self, message: tuple[Any, ...] | None) -> None:
+        """Take in a message that asks for more than to be put in its place."""
         if message is None:  # somebody wakes the collector
             return
         if self.healer.starts.is_report(message):
             self.healer.starts.take_in(message)
             return
         chunk = self._ledger.chunk(message[0])
-        if chunk is None:
+        if chunk is not None:
+            mail.take_in(message, chunk)
+            self._look_at(chunk)
+
+    def _look_at(self, chunk: Chunk) -> None:
+        """Results of a chunk came: learn from their times, and see whether it has ended."""
+        call: Call = chunk.call
+        if chunk.ran:
+            call.pace.learn(chunk.ran, chunk.seconds)
+            chunk.ran, chunk.seconds = 0, 0.0
+        if chunk.delivered < chunk.size or chunk.ticket not in self._ledger.chunks:
             return
-        mail.take_in(message, chunk)
-        if chunk.delivered >= len(chunk.items):
-            self._ledger.leave(message[0])
-            self.note_returned(chunk.call)
+        if call.is_single_task and call.failed is None and not call.returned:
+            self._end_single(call, chunk)
+        else:
+            self._ledger.leave(chunk.ticket)
+            self.note_returned(call)
+
+    def _end_single(self, call: Any, chunk: Chunk) -> None:
+        """The only task of a call has ended.  Lock held, by the collector.
+
+        The short form of what happens at the end of every call, in an order that allows it
+        to be done again after an interruption.
+        """
+        call.value = chunk.value
+        if call.has_callback:
+            self._ledger.leave(chunk.ticket)
+            self._end_if_done(call)
+            return
+        call.end()
+        call.finished = True
+        self.calls.pop(call.number, None)
+        if call.timeout is not None:
+            self.deadlines.leave(call)
+        del self._ledger.chunks[chunk.ticket]
+        if self.state is CLOSE and not self.calls:
+            self._stop_workers()
 
     def note_returned(self, call: Call) -> None:
         """Tasks of a call have ended, or came back to be sent again.  Lock held."""
@@ -285,7 +369,8 @@ class Engine:
             call.finished = True
             if self.calls.pop(call.number, None) is not None:
                 self._with_callbacks -= call.has_callback
-                self.deadlines.leave(call)
+                if call.timeout is not None:
+                    self.deadlines.leave(call)
             self.feeding.pop(call.number, None)
             self.collector.notify()
             if self.state == CLOSE and not self.calls:
@@ -338,7 +423,7 @@ class Engine:
 
     def terminate(self) -> None:
         """End the workers now; calls that are under way end with ProcessError."""
-        if self.pid != os.getpid():
+        if self._generation is not lifecycle.generation:
             return
         with self.lock:
             self.state = TERMINATE

@@ -21,19 +21,21 @@ from procession._engine.wire import pickler
 
 __all__ = ["MaybeEncodingError", "RemoteTraceback", "pack_failure", "unpack_failure"]
 
+_OURS = os.path.dirname(__file__)  # noqa: PTH120  # compared with what frames say
+
 _ENDS_A_PROGRAM = (SystemExit, KeyboardInterrupt, GeneratorExit)
 """What would end the caller's program, were it raised there as itself."""
 
 
-def pack_failure(error: BaseException, skip: int = 0) -> bytes:
-    """In the worker: describe an exception as bytes.  ``skip`` frames of ours are left out."""
+def pack_failure(error: BaseException) -> bytes:
+    """In the worker: describe an exception as bytes, from the user's first frame on."""
     kind = type(error)
     record = (
         f"{kind.__module__}.{kind.__qualname__}"
         if kind.__module__ != "builtins"
         else kind.__name__,
         _text(error),
-        _trace(error, skip),
+        _trace(error),
         _pickled(error),
         os.getpid(),
     )
@@ -59,10 +61,10 @@ def _text(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
-def _trace(error: BaseException, skip: int) -> str:
+def _trace(error: BaseException) -> str:
     trace = error.__traceback__
-    for _ in range(skip):
-        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS:  # noqa: PTH120  # as fast
+        trace = trace.tb_next
     try:
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception:  # no memory, or a user's __str__ again

@@ -71,7 +71,7 @@ class Healer:
             crew = self._engine.crew
             process = crew.processes[slot]
             attempt = Attempt(process.pid, process.exitcode)
-            place = crew.board.words[slot]
+            place = crew.board.place(slot)
             overrun = self._engine.deadlines.verdict(slot, ticket, place)
             self._losses.append(_Loss(ticket, place, attempt, overrun))
         self._engine.deadlines.forget(slot)
@@ -101,7 +101,8 @@ class Healer:
         call = chunk.call
         again, ended = split_after_death(chunk, loss.place, loss.attempt, loss.overrun)
         if ended is not None:
-            call.deliver_failure(*ended)
-        call.returned.extend(again)
+            index, error = ended
+            self._engine.settle(call, index, error)
+        call.give_back(again)
         self._ledger.leave(loss.ticket)
         self._engine.note_returned(call)

@@ -17,59 +17,74 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import WorkerDied
+from procession._engine.pool.calls import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from procession._engine.errors import Attempt, ProcessError, TaskTimeoutError
-    from procession._engine.pool.calls import Chunk
+    from procession._engine.pool.steps import Chunk
 
 __all__ = ["Ledger", "split_after_death"]
 
 
 class Ledger:
-    """Tickets and their chunks.  All access is under the engine's lock."""
+    """Tickets and their chunks.  All access is under the engine's lock.
+
+    ``chunks`` is also where the collector looks up what a result belongs to, in one step.
+    """
 
     def __init__(self, tasks: Any) -> None:
         self._tasks = tasks
-        self._chunks: dict[int, Chunk] = {}
+        self.chunks: dict[int, Chunk] = {}
         self._next = 0
 
     def __len__(self) -> int:
-        return len(self._chunks)
+        return len(self.chunks)
 
     def chunk(self, ticket: int) -> Chunk | None:
         """Return what the ticket stands for, None when all of it has ended."""
-        return self._chunks.get(ticket)
+        return self.chunks.get(ticket)
 
     def enter(self, chunks: Sequence[Chunk]) -> range:
         """Give a ticket to each chunk; to be put into the task queue next, in this order."""
         tickets = range(self._next, self._next + len(chunks))
         for ticket, chunk in zip(tickets, chunks, strict=True):
-            self._chunks[ticket] = chunk
+            self.chunks[ticket] = chunk
+            chunk.ticket = ticket
             chunk.call.open.add(ticket)
-            chunk.call.tasks_open += len(chunk.items)
+            chunk.call.tasks_open += chunk.size
         self._next = tickets.stop
         return tickets
+
+    def enter_one(self, chunk: Chunk) -> int:
+        """Give a ticket to one chunk, as above."""
+        ticket, call = self._next, chunk.call
+        self.chunks[ticket] = chunk
+        chunk.ticket = ticket
+        call.open.add(ticket)
+        call.tasks_open += chunk.size
+        self._next = ticket + 1
+        return ticket
 
     def retract_unput(self) -> list[Chunk]:
         """Take back what was entered and, as putting failed, is not in the queue."""
         put = self._tasks.messages_put
-        back = [self.leave(ticket) for ticket in range(put, self._next) if ticket in self._chunks]
+        back = [self.leave(ticket) for ticket in range(put, self._next) if ticket in self.chunks]
         self._next = put
         return back
 
     def leave(self, ticket: int) -> Chunk:
         """All tasks of the ticket have ended, or got other tickets."""
-        chunk = self._chunks[ticket]
+        chunk = self.chunks[ticket]
         chunk.call.open.discard(ticket)
-        chunk.call.tasks_open -= len(chunk.items)
-        del self._chunks[ticket]
+        chunk.call.tasks_open -= chunk.size
+        del self.chunks[ticket]
         return chunk
 
     def clear(self) -> None:
         """Forget everything: the calls were ended otherwise."""
-        self._chunks.clear()
+        self.chunks.clear()
 
     def held_by_dead(self, slot: int, living: Sequence[int]) -> int | None:
         """Return the ticket that died in the hands of the worker in ``slot``, None for none.
@@ -104,17 +119,17 @@ def split_after_death(
     ``overrun``: why we killed the worker ourselves, if so.  Returns the chunks to send again,
     and (index, error) of a task that has had its chances.
     """
-    ended, size = chunk.delivered, len(chunk.items)
+    ended, size = chunk.delivered, chunk.size
     if place < ended:
-        return ([chunk.part(ended, size, chunk.attempts)] if ended < size else []), None
-    again = [chunk.part(ended, place)] if ended < place else []
-    behind = [chunk.part(place + 1, size)] if place + 1 < size else []
+        return ([part_of(chunk, ended, size, chunk.attempts)] if ended < size else []), None
+    again = [part_of(chunk, ended, place)] if ended < place else []
+    behind = [part_of(chunk, place + 1, size)] if place + 1 < size else []
     attempts = (*chunk.attempts, attempt)
     call = chunk.call
     if overrun is not None:
         return [*again, *behind], (chunk.first + place, overrun)
     if len(attempts) <= call.retries:
-        return [*again, chunk.part(place, place + 1, attempts), *behind], None
+        return [*again, part_of(chunk, place, place + 1, attempts), *behind], None
     index = chunk.first + place
     error = WorkerDied(
         call.arguments(chunk.items[place]), None if call.is_single_task else index, attempts

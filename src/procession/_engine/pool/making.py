@@ -45,9 +45,11 @@ class Maker:
         timeout: float | None = None,
     ) -> ApplyCall:
         """Make a call of one task."""
-        item = (tuple(args), dict(kwds))
-        call = ApplyCall(f"apply({_name(func)})", self._apply_pace, self._tries(retries), item)
-        self._prepare(call, func, APPLY, timeout)
+        arguments = tuple(args)
+        item = (arguments, dict(kwds)) if kwds else arguments
+        call = ApplyCall(_name(func), self._apply_pace, self._tries(retries), item)
+        call.has_keywords = bool(kwds)
+        self._prepare(call, func, APPLY if kwds else STARMAP, timeout)
         return call
 
     def map(
@@ -64,9 +66,9 @@ class Maker:
         # A list may be changed by the caller while we read it; these cannot.
         immutable = type(iterable) in (tuple, range)
         items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
-        name = f"{'starmap' if kind == STARMAP else 'map'}({_name(func)})"
-        pace = self._map_pace(chunksize, len(items))
-        call = MapCall(name, pace, self._tries(retries), items, checked_policy(on_error))
+        method = "starmap" if kind == STARMAP else "map"
+        pace, policy = self._map_pace(chunksize, len(items)), checked_policy(on_error)
+        call = MapCall(method, _name(func), pace, self._tries(retries), items, policy)
         self._prepare(call, func, kind, timeout)
         return call
 
@@ -88,7 +90,8 @@ class Maker:
             raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
         engine = self._engine
         call = StreamCall(
-            f"{'imap' if ordered else 'imap_unordered'}({_name(func)})",
+            "imap" if ordered else "imap_unordered",
+            _name(func),
             self._pace(chunksize, eager=True),
             self._tries(retries),
             iterable,
@@ -104,13 +107,13 @@ class Maker:
         self, call: Call, func: Callable[..., Any], kind: int, timeout: float | None
     ) -> None:
         """Pack a call's function; a call whose function cannot be packed has failed."""
-        call.timeout = self._timeout if timeout is None else checked_timeout(timeout)
+        limit = self._timeout if timeout is None else checked_timeout(timeout)
         eager = call.single or call.retries == 0 or call.on_error == "return"
-        timed = call.timeout is not None
+        timed = limit is not None
+        if timed:
+            call.timeout = limit
         try:
-            call.recipe = self._recipes.recipe(
-                func, kind, eager=eager, timed=timed, call=call.number
-            )
+            call.recipe = self._recipes.recipe(func, kind, eager, timed, call.number)
         except Exception as error:  # whatever a user's __reduce__ raises
             call.fail(error)
 
@@ -129,4 +132,5 @@ class Maker:
 
 
 def _name(func: Any) -> str:
-    return str(getattr(func, "__qualname__", None) or shown(func))
+    name = getattr(func, "__qualname__", None)
+    return name if type(name) is str else shown(func)

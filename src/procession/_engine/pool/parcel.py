@@ -4,7 +4,7 @@ The queues carry messages of ours, and a message must never fail to be read: the
 lose it.  So whatever belongs to the user, and could raise when it is pickled or unpickled, is
 a parcel within the message: bytes, and the buffers that travel beside them without a copy.
 Who opens a parcel knows which task it belongs to, and can fail that task alone.
-Values of the commonest plain types cannot fail and need no parcel.
+What is plain (steps.py) cannot fail and needs no parcel.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ from procession._engine.wire import pickler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PLAIN", "Buffers", "pack", "unpack"]
-
-PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
-"""Exact types whose values travel as they are."""
+__all__ = ["Buffers", "pack", "unpack"]
 
 Buffers = tuple[pickle.PickleBuffer, ...] | None
 """Memory that travels beside the bytes of a parcel; None for none."""

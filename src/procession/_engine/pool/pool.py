@@ -259,17 +259,25 @@ class Pool(standard.Pool):
         return self._calls
 
     def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:
-        call.callback, call.error_callback = callback, error_callback
-        self._engine.submit(call)
-        self._engine.supervise()
+        engine = self._engine
+        if callback is not None or error_callback is not None:
+            call.call_back(callback, error_callback)
+        try:
+            engine.submit(call)
+        except BaseException:
+            engine.abandon(call)
+            raise
+        if engine.supervisor is None or call.has_callback or not call.is_single_task:
+            engine.supervise()
 
     def _run(self, call: Any) -> Any:
         """Run a call to its end in this thread."""
+        engine = self._engine
         try:
-            self._engine.submit(call)
-            self._engine.collector.wait_until(lambda: call.finished)
+            engine.submit(call)
+            engine.collector.wait_until(lambda: call.finished)
         except BaseException:
-            call.abandon()  # nobody can ever have the result
+            engine.abandon(call)
             raise
         if call.error is not None:
             raise call.error

@@ -17,7 +17,7 @@ import mmap
 import os
 import pickle
 import tempfile
-from collections import OrderedDict
+from collections import deque
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -66,12 +66,12 @@ class Recipe:
     Raises whatever pickling the function raises.
     """
 
-    def __init__(
-        self, function: Any, kind: int, *, eager: bool, timed: bool = False, call: int
-    ) -> None:
+    def __init__(self, function: Any, kind: int, eager: bool, timed: bool, call: int) -> None:
         data, buffers = pack(function)
+        self.is_of_main = getattr(function, "__module__", None) == "__main__"
         self._fd = -1
         self._path: str | None = None
+        self.has_file = False
         head = bytes((kind, _TIMED if timed else _EAGER if eager else 0))
         if len(data) <= _INLINE_LIMIT and not buffers:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
@@ -81,6 +81,7 @@ class Recipe:
 
     def _write(self, data: bytes, buffers: Buffers, call: int) -> bytes:
         """Put the function into a file; returns where it is, pickled."""
+        self.has_file = True
         self._open()
         parts = [memoryview(data), *(buffer.raw() for buffer in buffers or ())]
         places, offset = [], 0
@@ -110,9 +111,13 @@ class Recipe:
             self._path = None
 
 
+_NAMED_TYPES = frozenset({FunctionType, BuiltinFunctionType, type})
+"""Exact types, so that comparing two of them runs nobody's code."""
+
+
 def _is_found_by_name(function: Any) -> bool:
     return (
-        isinstance(function, (FunctionType, BuiltinFunctionType, type))
+        type(function) in _NAMED_TYPES
         and "<" not in function.__qualname__
         and not (function.__module__ == "__main__" and MAIN.travels_by_value())
         and getattr(function, "__self__", None).__class__ in (type(None), type(os))
@@ -132,51 +137,51 @@ class RecipeShelf:
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, int, bool, bool], Recipe] = {}
 
-    def recipe(
-        self, function: Any, kind: int, *, eager: bool, timed: bool = False, call: int
-    ) -> Recipe:
+    def recipe(self, function: Any, kind: int, eager: bool, timed: bool, call: int) -> Recipe:
         """Return the recipe of a function.  Raises whatever pickling it raises."""
-        if not _is_found_by_name(function):
-            return Recipe(function, kind, eager=eager, timed=timed, call=call)
+        if type(function) not in _NAMED_TYPES:
+            return Recipe(function, kind, eager, timed, call)
         key = (function, kind, eager, timed)
         known = self._kept.get(key)
-        if known is None:
+        if known is not None and not (known.is_of_main and MAIN.travels_by_value()):
+            return known
+        recipe = Recipe(function, kind, eager, timed, call)
+        if _is_found_by_name(function):
             if len(self._kept) >= _KEPT_INLINE:
                 self._kept.clear()
-            known = Recipe(function, kind, eager=eager, timed=timed, call=call)
-            self._kept[key] = known
-        return known
+            self._kept[key] = recipe
+        return recipe
 
 
 class RecipeBook:
-    """The worker's side: the functions of the latest calls."""
+    """The worker's side: the functions of the latest calls.
+
+    ``methods`` is what each recipe says, for those that were learned and are kept.
+    """
 
     def __init__(self) -> None:
-        self._inline: OrderedDict[bytes, Method] = OrderedDict()
-        self._files: OrderedDict[bytes, Method] = OrderedDict()
+        self.methods: dict[bytes, Method] = {}
+        self._inline: deque[bytes] = deque()
+        self._files: deque[bytes] = deque()
 
-    def method(self, text: bytes) -> Method:
-        """Return what a recipe says.  Raises whatever unpickling the function raises."""
-        known = self._inline.get(text) or self._files.get(text)
-        return self._learn(text) if known is None else known
-
-    def _learn(self, text: bytes) -> Method:
+    def learn(self, text: bytes) -> Method:
+        """Return what a recipe says, and keep it.  Raises whatever unpickling it raises."""
         kind, where, timed = text[0], text[2], text[1] == _TIMED
         eager = timed or text[1] == _EAGER
         if where == _INLINE:
-            method = Method(pickle.loads(text[3:]), kind, eager, timed)
-            _keep(self._inline, _KEPT_INLINE, text, method)
+            self._make_room(self._inline, _KEPT_INLINE)
+            function, kept = pickle.loads(text[3:]), self._inline
         else:
-            self._files.pop(next(iter(self._files), b""), None)
-            method = Method(_load(text[3:]), kind, eager, timed)
-            _keep(self._files, _KEPT_FILES, text, method)
+            self._make_room(self._files, _KEPT_FILES)
+            function, kept = _load(text[3:]), self._files
+        method = self.methods[text] = Method(function, kind, eager, timed)
+        kept.append(text)
         return method
 
-
-def _keep(kept: OrderedDict[bytes, Method], most: int, text: bytes, method: Method) -> None:
-    kept[text] = method
-    if len(kept) > most:
-        kept.popitem(last=False)
+    def _make_room(self, kept: deque[bytes], most: int) -> None:
+        """Forget the oldest first, so that its memory is free before the next takes some."""
+        while len(kept) >= most:
+            self.methods.pop(kept.popleft(), None)
 
 
 def _load(text: bytes) -> Callable[..., Any]:

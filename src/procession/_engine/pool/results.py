@@ -9,6 +9,7 @@ import multiprocessing.pool as standard
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import TimeoutError  # noqa: A004  # the one to raise
+from procession._engine.pool.calls import Failure
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,10 +65,11 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
 
         Raises multiprocessing.TimeoutError when it has not ended after ``timeout`` seconds.
         """
-        self.wait(timeout)
         call = self._call
         if not call.finished:
-            raise TimeoutError(f"{call.name} has not ended after {timeout} seconds")
+            self.wait(timeout)
+            if not call.finished:
+                raise TimeoutError(f"{call.name} has not ended after {timeout} seconds")
         if call.error is not None:
             raise call.error
         return call.value
@@ -113,6 +115,8 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
         self._pool = pool
         self._engine = engine
         self._call = call
+        self._line = call.line
+        self._take = call.line.take
 
     @property
     def _job(self) -> int:
@@ -127,18 +131,35 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
         Raises multiprocessing.TimeoutError when there is none after ``timeout`` seconds, and
         StopIteration at the end.
         """
+        call = self._call
+        try:
+            value = self._take()
+        except LookupError:
+            value = self._wait(timeout)
+        if self._line.taken >= call.refill_at:
+            self._engine.refill(call)
+        if type(value) is Failure:
+            raise value.error
+        return value
+
+    def _wait(self, timeout: float | None) -> Any:
+        """Wait for the next result and take it, from the line that has run dry."""
         call, engine = self._call, self._engine
-        if not call.has_next():
-            engine.check_process()
-            if not engine.collector.wait_until(call.has_next, timeout):
-                raise TimeoutError(f"no result of {call.name} after {timeout} seconds")
-        outcome = engine.take_next(call)
-        if outcome is None:
-            raise StopIteration
-        success, value = outcome
-        if success:
-            return value
-        raise value
+        engine.check_process()
+        while True:
+            finished = call.finished  # asked first: nothing is put in line after that
+            if not finished:
+                engine.refill(call)
+                if not engine.collector.wait_until(call.has_next, timeout):
+                    raise TimeoutError(f"no result of {call.name} after {timeout} seconds")
+            try:
+                return self._take()
+            except LookupError:  # another thread took it, or this is the end
+                if finished:
+                    break
+        if call.failed is not None:
+            raise call.failed
+        raise StopIteration
 
     __next__ = next  # noqa: A003  # the method above
 

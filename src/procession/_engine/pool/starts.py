@@ -48,10 +48,10 @@ class Starts:
 
     def verdict(self, process: Any, slot: int, crew: Crew) -> BaseException | None:
         """Judge the death of the worker in ``slot``; returns the error that breaks the pool."""
-        words = crew.board.words
-        place = words[slot]
+        board = crew.board
+        place = board.place(slot)
         if place != STARTING or any(
-            words[other] != STARTING for other in self._replaced if other != slot
+            board.place(other) != STARTING for other in self._replaced if other != slot
         ):
             self._forget()
         if place != STARTING:

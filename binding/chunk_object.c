@@ -1,0 +1,186 @@
+/* Chunk: consecutive tasks of a call that travel as one message, and how far they have come.
+ *
+ * Delivering results is one step under the GIL: they are where they belong and are counted as
+ * delivered, or neither.  What was delivered before is left alone, so delivering a message again
+ * after an interruption changes nothing.
+ */
+#include "chunk_object.h"
+#include "result_line.h"
+
+#include <structmember.h> /* wants Python.h before it */
+
+bool
+psn_is_chunk(PyObject *obj)
+{
+    return PyObject_TypeCheck(obj, psn_module_state.chunk_type);
+}
+
+static int
+put_into(psn_chunk *chunk, Py_ssize_t offset, PyObject *value)
+{
+    PyObject *sink = chunk->sink;
+    if (PyList_CheckExact(sink)) {
+        Py_ssize_t index = chunk->first + offset;
+        if (index < PyList_GET_SIZE(sink)) /* else the call has ended, and its list was emptied */
+            return PyList_SetItem(sink, index, Py_NewRef(value));
+        return 0;
+    }
+    if (psn_is_result_line(sink))
+        return psn_result_line_put(sink, chunk->first + offset, value);
+    Py_XSETREF(chunk->value, Py_NewRef(value));
+    return 0;
+}
+
+int
+psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values, Py_ssize_t count,
+                  double seconds)
+{
+    Py_ssize_t known = chunk->delivered > offset ? chunk->delivered - offset : 0;
+    for (Py_ssize_t i = known; i < count; i++) {
+        if (put_into(chunk, offset + i, values[i]) < 0)
+            return -1;
+        chunk->delivered = offset + i + 1;
+    }
+    if (known < count) {
+        chunk->ran += count;
+        chunk->seconds += seconds;
+    }
+    return 0;
+}
+
+static PyObject *
+chunk_deliver(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3) {
+        PyErr_Format(PyExc_TypeError, "deliver() takes offset, values and seconds, not %zd arguments",
+                     nargs);
+        return NULL;
+    }
+    Py_ssize_t offset = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    double seconds = PyFloat_AsDouble(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    PyObject *values = PySequence_Fast(args[1], "deliver() takes a sequence of values");
+    if (values == NULL)
+        return NULL;
+    int status = psn_chunk_deliver((psn_chunk *)op, offset, PySequence_Fast_ITEMS(values),
+                                   PySequence_Fast_GET_SIZE(values), seconds);
+    Py_DECREF(values);
+    if (status < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"call", "first", "items", "sink", "attempts", NULL};
+    PyObject *call, *items, *sink, *attempts = NULL;
+    Py_ssize_t first;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OnOO|O!:Chunk", names, &call, &first, &items,
+                                     &sink, &PyTuple_Type, &attempts))
+        return NULL;
+    Py_ssize_t size = PyObject_Size(items);
+    if (size < 0)
+        return NULL;
+    psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->call = Py_NewRef(call);
+    self->items = Py_NewRef(items);
+    self->sink = Py_NewRef(sink);
+    self->attempts = attempts != NULL ? Py_NewRef(attempts) : PyTuple_New(0);
+    self->value = Py_NewRef(Py_None);
+    self->first = first;
+    self->size = size;
+    self->ticket = -1;
+    return (PyObject *)self;
+}
+
+static int
+chunk_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    psn_chunk *self = (psn_chunk *)op;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->call);
+    Py_VISIT(self->items);
+    Py_VISIT(self->sink);
+    Py_VISIT(self->attempts);
+    Py_VISIT(self->value);
+    return 0;
+}
+
+static void
+drop_all(psn_chunk *self)
+{
+    Py_CLEAR(self->call);
+    Py_CLEAR(self->items);
+    Py_CLEAR(self->attempts);
+    Py_CLEAR(self->sink);
+    Py_CLEAR(self->value);
+}
+
+static int
+chunk_clear(PyObject *op)
+{
+    psn_chunk *self = (psn_chunk *)op;
+    PyObject *sink = self->sink;
+    self->sink = Py_NewRef(Py_None); /* never NULL: who delivers looks at it */
+    Py_XDECREF(sink);
+    Py_CLEAR(self->call);
+    Py_CLEAR(self->items);
+    Py_CLEAR(self->value);
+    return 0;
+}
+
+static void
+chunk_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    drop_all((psn_chunk *)op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef chunk_methods[] = {
+    {"deliver", (PyCFunction)(void (*)(void))chunk_deliver, METH_FASTCALL,
+     PyDoc_STR("deliver(offset, values, seconds)\n\nTake in the results of the tasks from offset "
+               "on; those taken in before are left alone.")},
+    {NULL, NULL, 0, NULL},
+};
+
+#define MEMBER(name, type, flags, text)                                                           \
+    {#name, type, offsetof(psn_chunk, name), flags, PyDoc_STR(text)}
+
+static PyMemberDef chunk_members[] = {
+    MEMBER(call, T_OBJECT, READONLY, "Whose tasks these are."),
+    MEMBER(items, T_OBJECT, READONLY, "What the tasks are about."),
+    MEMBER(attempts, T_OBJECT, READONLY, "The deaths of workers that each of them is blamed for."),
+    MEMBER(value, T_OBJECT, READONLY, "The result, where there is no sink."),
+    MEMBER(first, T_PYSSIZET, READONLY, "The first task's index in the call."),
+    MEMBER(size, T_PYSSIZET, READONLY, "How many tasks."),
+    MEMBER(ticket, T_LONGLONG, 0, "The message's number in the task queue, -1 for none."),
+    MEMBER(delivered, T_PYSSIZET, 0, "How many of them have ended."),
+    MEMBER(ran, T_PYSSIZET, 0, "Results whose time nobody has learned yet."),
+    MEMBER(seconds, T_DOUBLE, 0, "That time."),
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot chunk_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Chunk(call, first, items, sink, attempts=())")},
+    {Py_tp_new, PSN_SLOT(chunk_new)},
+    {Py_tp_traverse, PSN_SLOT(chunk_traverse)},
+    {Py_tp_clear, PSN_SLOT(chunk_clear)},
+    {Py_tp_dealloc, PSN_SLOT(chunk_dealloc)},
+    {Py_tp_methods, chunk_methods},
+    {Py_tp_members, chunk_members},
+    {0, NULL},
+};
+
+PyType_Spec psn_chunk_spec = {
+    .name = "procession._native.Chunk",
+    .basicsize = sizeof(psn_chunk),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = chunk_slots,
+};

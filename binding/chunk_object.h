@@ -1,0 +1,25 @@
+/* The parent's note of a message to the workers; see chunk_object.c. */
+#ifndef PROCESSION_CHUNK_OBJECT_H
+#define PROCESSION_CHUNK_OBJECT_H
+
+#include "binding.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *call, *items, *attempts;
+    PyObject *sink;  /* a list, a ResultLine, or None: then the result is kept in value */
+    PyObject *value;
+    Py_ssize_t first, size;
+    long long ticket; /* the message's number in the task queue; -1 while it is in none */
+    Py_ssize_t delivered;
+    Py_ssize_t ran; /* results whose time the call's pace has not learned yet, and that time */
+    double seconds;
+} psn_chunk;
+
+bool psn_is_chunk(PyObject *obj);
+/* Takes in the results of the tasks from `offset` on: all of a sequence, or the one value.
+ * -1 with an exception. */
+int psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values,
+                      Py_ssize_t count, double seconds);
+
+#endif

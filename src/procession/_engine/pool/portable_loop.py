@@ -1,0 +1,195 @@
+"""The loop of a worker in Python, for the portable transport; see ``binding/work_loop.c``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from procession._engine.pool.board import (
+    IDLE,
+    ORDER,
+    PACKING,
+    PLACE,
+    SINCE,
+    TASKS,
+    WAITING,
+    WORKING,
+)
+from procession._engine.pool.portable_steps import is_plain
+from procession._engine.pool.recipe import APPLY, STARMAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from procession._engine.pool.recipe import Method
+
+__all__ = ["WorkLoop"]
+
+FLUSH_SECONDS: Final = 0.05
+
+Failures = dict[int, bytes]
+
+
+class WorkLoop:
+    """Takes messages and runs their tasks; what is rare is left to methods of a subclass."""
+
+    def __init__(
+        self, tasks: Any, results: Any, methods: dict[bytes, Method], words: memoryview, slot: int
+    ) -> None:
+        self._tasks = tasks
+        self._results = results
+        self._methods = methods
+        self._words = words
+        self._slot = slot
+        self._pid = os.getpid()
+        self.interruptible = False
+
+    if TYPE_CHECKING:  # what the subclass has
+
+        def may_begin(self, ticket: int) -> bool: ...
+        def leave_if_told(self) -> None: ...
+        def learn(self, ticket: int, recipe: bytes) -> Method | None: ...
+        def open(self, ticket: int, data: bytes, buffers: Any) -> Sequence[Any] | None: ...
+        def send(
+            self,
+            ticket: int,
+            first: int,
+            values: list[Any],
+            failures: Failures | None,
+            seconds: float,
+        ) -> None: ...
+        def send_failure(
+            self, ticket: int, offset: int, error: BaseException, seconds: float
+        ) -> None: ...
+        def pack(self, error: BaseException) -> bytes: ...
+        def leave_forked(self) -> None: ...
+
+    def run(self, most_messages: int | None) -> None:
+        """Work until a stop message comes or ``most_messages`` are done."""
+        words, clock, done = self._words, time.monotonic_ns, 0
+        while most_messages is None or done < most_messages:
+            words[PLACE] = IDLE
+            begun = clock()
+            try:
+                message = self._tasks.get_many(1, claim=self._slot)[0]
+            except (EOFError, OSError):
+                return
+            words[WAITING] += clock() - begun
+            if message is None:
+                break
+            if not words[ORDER] or self.may_begin(message[0]):
+                self._execute(message)
+            del message
+            done += 1
+        words[PLACE] = IDLE
+
+    def _execute(self, message: tuple[Any, ...]) -> None:
+        ticket, recipe = message[:2]
+        method = self._methods.get(recipe) or self.learn(ticket, recipe)
+        if method is None:
+            return
+        items = self._items(message)
+        if items is None:
+            return
+        if method.eager:
+            self._run_eagerly(ticket, method, items)
+        else:
+            self._run_together(ticket, method, items)
+
+    def _items(self, message: tuple[Any, ...]) -> Sequence[Any] | None:
+        if len(message) == 3:
+            return message[2:]
+        if len(message) == 4:
+            return message[3]  # type: ignore[no-any-return]
+        begun = time.monotonic_ns()
+        items = self.open(message[0], message[3], message[4])
+        self._words[PACKING] += time.monotonic_ns() - begun
+        return items
+
+    def _run_task(self, call: Callable[[Any], Any], offset: int, item: Any) -> Any:
+        self._words[PLACE] = offset
+        try:
+            self.interruptible = True
+            return call(item)
+        finally:
+            self.interruptible = False
+            self._words[TASKS] += 1
+            if os.getpid() != self._pid:
+                self.leave_forked()
+
+    def _run_eagerly(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
+        """Run the tasks, and send each result as soon as it is there."""
+        words, call, clock = self._words, _caller(method), time.monotonic_ns
+        for offset, item in enumerate(items):
+            if words[ORDER]:
+                self.leave_if_told()
+            begun = clock()
+            words[SINCE] = begun if method.timed else 0
+            error = value = None
+            try:
+                value = self._run_task(call, offset, item)
+            except BaseException as raised:  # it is the task's result
+                error = raised
+            words[SINCE] = 0
+            ended = clock()
+            words[WORKING] += ended - begun
+            seconds = (ended - begun) / 1e9
+            if error is not None:
+                self.send_failure(ticket, offset, error, seconds)
+                self.leave_if_told()
+                del error
+            elif is_plain(value):
+                self._results.put((ticket, offset, value, seconds))
+            else:
+                self.send(ticket, offset, [value], None, seconds)
+            words[PACKING] += clock() - ended
+
+    def _run_together(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
+        """Run the tasks, and send their results together, now and then."""
+        call, clock = _caller(method), time.monotonic_ns
+        values: list[Any] = []
+        failures: Failures = {}
+        first, begun, look = 0, clock(), 1
+        for offset, item in enumerate(items):
+            if offset == look:
+                spent = (clock() - begun) / 1e9
+                if spent > FLUSH_SECONDS:
+                    self._send_batch(ticket, first, values, failures, begun)
+                    values, failures, first, begun = [], {}, offset, clock()
+                look = offset + _stride(offset - first, spent)
+            try:
+                value = self._run_task(call, offset, item)
+            except BaseException as error:  # as above
+                self.leave_if_told()
+                failures[len(values)] = self.pack(error)
+                value = None
+            values.append(value)
+        self._send_batch(ticket, first, values, failures, begun)
+
+    def _send_batch(
+        self, ticket: int, first: int, values: list[Any], failures: Failures, begun: int
+    ) -> None:
+        words, ended = self._words, time.monotonic_ns()
+        words[WORKING] += ended - begun
+        seconds = (ended - begun) / 1e9
+        if not failures and is_plain(values):
+            self._results.put((ticket, first, len(values), values, seconds))
+        else:
+            self.send(ticket, first, values, failures or None, seconds)
+        words[PACKING] += time.monotonic_ns() - ended
+
+
+def _caller(method: Method) -> Callable[[Any], Any]:
+    """The call of a function of one item, whatever the kind of the call."""
+    function = method.function
+    if method.kind == APPLY:
+        return lambda item: function(*item[0], **item[1])
+    if method.kind == STARMAP:
+        return lambda item: function(*item)
+    return function
+
+
+def _stride(done: int, spent: float) -> int:
+    """How many tasks until the clock is looked at again: about a tenth of FLUSH_SECONDS."""
+    return max(1, min(int(done * FLUSH_SECONDS / 10 / (spent + 1e-9)), 4 * (done + 1)))

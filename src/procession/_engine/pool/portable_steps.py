@@ -1,0 +1,144 @@
+"""Chunks, lines and the intake in Python, for the portable transport; see ``steps``.
+
+Unlike in C, a KeyboardInterrupt can come between any two of these lines.  So a result is put where
+it belongs before it is counted, and putting it there twice does no harm, but for an unordered
+line, which may then give a result twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from procession._engine.errors import Empty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from procession._engine.errors import Attempt
+
+__all__ = ["Chunk", "ResultLine", "is_plain", "take_results"]
+
+_PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+
+
+class ResultLine:
+    """Results until they are taken; ``ordered``: in the order of their indices."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._line: deque[Any] = deque()
+        self._early: dict[int, Any] = {}
+        self._lined = 0
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    @property
+    def taken(self) -> int:
+        """How many results were taken."""
+        return self._lined - len(self._line)
+
+    def put(self, index: int, value: Any) -> None:
+        """Put in the result of a task; in an ordered line a second one is ignored."""
+        if self._ordered and index != self._lined:
+            if index > self._lined:
+                self._early[index] = value
+            return
+        self._line.append(value)
+        self._lined += 1
+        while self._lined in self._early:
+            self._line.append(self._early[self._lined])
+            self._lined += 1
+            del self._early[self._lined - 1]
+
+    def take(self) -> Any:
+        """Take the first result.  Raises LookupError when none is there."""
+        return self._line.popleft()
+
+
+class Chunk:
+    """Consecutive tasks of a call that travel as one message.
+
+    ``sink`` is where results go: a list, a ResultLine, or None: the chunk's own ``value``.
+    ``delivered`` is how many tasks have ended; ``attempts`` the deaths of workers that each of
+    them is blamed for; ``ran`` and ``seconds`` what the call's pace has not learned yet.
+    """
+
+    __slots__ = (
+        "attempts",
+        "call",
+        "delivered",
+        "first",
+        "items",
+        "ran",
+        "seconds",
+        "sink",
+        "size",
+        "ticket",
+        "value",
+    )
+
+    def __init__(
+        self,
+        call: Any,
+        first: int,
+        items: Sequence[Any],
+        sink: Any,
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
+        self.call = call
+        self.first = first
+        self.items = items
+        self.sink = sink
+        self.attempts = attempts
+        self.size = len(items)
+        self.ticket = -1
+        self.delivered = 0
+        self.value: Any = None
+        self.ran = 0
+        self.seconds = 0.0
+
+    def deliver(self, offset: int, values: Sequence[Any], seconds: float) -> None:
+        """Take in results of the tasks from ``offset`` on; those taken in before are left alone."""
+        known = max(0, self.delivered - offset)
+        for place in range(known, len(values)):
+            self._put(self.first + offset + place, values[place])
+            self.delivered = offset + place + 1
+        if known < len(values):
+            self.ran += len(values)
+            self.seconds += seconds
+
+    def _put(self, index: int, value: Any) -> None:
+        sink = self.sink
+        if type(sink) is list:
+            if index < len(sink):  # else the call has ended, and its list was emptied
+                sink[index] = value
+        elif sink is None:
+            self.value = value
+        else:
+            sink.put(index, value)
+
+
+def take_results(
+    queue: Any,
+    chunks: dict[int, Chunk],  # noqa: ARG001  # the form in C delivers some of them itself
+    append: Callable[[Any], object],
+    most: int,
+    timeout: float | None,
+) -> int:
+    """Wait for messages and append them; returns how many, 0 when there was none in time."""
+    try:
+        messages = queue.get_many(most, True, timeout)
+    except Empty:
+        return 0
+    for message in messages:
+        append(message)
+    return len(messages)
+
+
+def is_plain(obj: Any) -> bool:
+    """Whether a message of this object cannot fail to be read: only exact built-in types."""
+    if type(obj) in (tuple, list):
+        return all(type(item) in _PLAIN for item in obj)
+    return type(obj) in _PLAIN

@@ -1,0 +1,24 @@
+"""What is done for every message and every result: in C where the transport is native.
+
+Both forms do the same, and the tests of the pool run on both.
+
+- ``Chunk``: tasks that travel as one message, and how far they have come;
+- ``ResultLine``: an iterator's results until they are taken;
+- ``take_results``: from the result queue to where results belong;
+- ``WorkLoop``: what a worker does for every message and task;
+- ``is_plain``: whether a message of this object cannot fail to be read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procession._engine.ipc import transport
+
+__all__ = ["Chunk", "ResultLine", "WorkLoop", "is_plain", "take_results"]
+
+if TYPE_CHECKING or transport.NAME == "native":
+    from procession._engine.native import Chunk, ResultLine, WorkLoop, is_plain, take_results
+else:
+    from procession._engine.pool.portable_loop import WorkLoop
+    from procession._engine.pool.portable_steps import Chunk, ResultLine, is_plain, take_results
