@@ -30,23 +30,32 @@ wait_for_room(psn_queue *queue, bool block, uint64_t deadline)
     return -1;
 }
 
+/* One try for what is left; *first of the first try that put something. */
+static psn_status
+put_rest(psn_queue *queue, psn_outbox *outbox, bool without_gil, bool *has_first, uint64_t *first)
+{
+    size_t done = 0;
+    uint64_t index = 0;
+    psn_status status =
+        without_gil ? put_without_gil(queue, outbox, &done, &index)
+                    : psn_queue_put(queue, outbox->messages + outbox->put,
+                                    outbox->count - outbox->put, PSN_TRY_LOCK, &done, &index);
+    outbox->put += done;
+    if (!*has_first && (done > 0 || outbox->count == 0)) {
+        *first = index;
+        *has_first = true;
+    }
+    return status;
+}
+
 static int
 put_all(psn_queue *queue, psn_outbox *outbox, const psn_wait_arguments *how, uint64_t *first)
 {
     bool has_first = false;
     while (outbox->put < outbox->count || outbox->count == 0) {
-        size_t done = 0;
-        uint64_t index = 0;
-        psn_status status =
-            psn_queue_put(queue, outbox->messages + outbox->put, outbox->count - outbox->put,
-                          PSN_TRY_LOCK, &done, &index);
+        psn_status status = put_rest(queue, outbox, false, &has_first, first);
         if (status == PSN_BUSY)
-            status = put_without_gil(queue, outbox, &done, &index);
-        outbox->put += done;
-        if (!has_first && (done > 0 || outbox->count == 0)) {
-            *first = index;
-            has_first = true;
-        }
+            status = put_rest(queue, outbox, true, &has_first, first);
         if (status == PSN_OK)
             return 0;
         if (status == PSN_BUSY) {

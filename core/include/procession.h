@@ -93,8 +93,9 @@ void psn_inbox_clear(psn_inbox *inbox);
  * *message point into the inbox. */
 bool psn_inbox_next(const psn_inbox *inbox, size_t *cursor, psn_message *message);
 
-/* Whoever holds a lock of a lane is done with it after some hundred nanoseconds, unless it is
- * stopped (SIGSTOP, a debugger). 0 waits for as long as that takes. */
+/* Whoever holds a lock of a lane or of the memory is done with it after some hundred nanoseconds,
+ * unless it is stopped (SIGSTOP, a debugger). 0 waits for as long as that takes. With PSN_BUSY
+ * some messages of a batch may have been put already. */
 enum {
     PSN_TRY_LOCK = 1,  /* PSN_BUSY rather than wait */
     PSN_SHORT_LOCK = 2 /* PSN_BUSY after a tenth of a second, to look at signals and deadlines */

@@ -44,9 +44,13 @@ static void rebuild_lists(psn_segment *segment) {
 }
 
 psn_status psn_arena_lock(psn_segment *segment) {
+    return psn_arena_lock_with(segment, 0);
+}
+
+psn_status psn_arena_lock_with(psn_segment *segment, unsigned flags) {
     psn_arena *arena = psn_segment_arena(segment);
     bool abandoned = false;
-    psn_status status = psn_mutex_lock(&arena->lock, &abandoned);
+    psn_status status = psn_mutex_lock_with(&arena->lock, flags, &abandoned);
     if (PSN_UNLIKELY(abandoned)) {
         rebuild_lists(segment);
         psn_add_relaxed64(&arena->recoveries, 1);
@@ -196,14 +200,14 @@ static psn_status take_locked(psn_segment *segment, uint32_t number, uint64_t ca
 }
 
 psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, uint32_t holder,
-                          psn_ref *ref, bool *fresh) {
+                          unsigned lock_flags, psn_ref *ref, bool *fresh) {
     uint32_t number, index;
     uint64_t capacity;
     if (!psn_size_class(size, &number, &capacity)) {
         errno = ENOMEM;
         return PSN_NO_MEMORY;
     }
-    psn_status status = psn_arena_lock(segment);
+    psn_status status = psn_arena_lock_with(segment, lock_flags);
     if (status != PSN_OK) {
         return status;
     }
@@ -237,9 +241,9 @@ void psn_arena_ready(psn_segment *segment, psn_ref ref) {
     psn_kill_point(PSN_KILL_BLOCK_USED);
 }
 
-psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, psn_ref *ref) {
+psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, unsigned flags, psn_ref *ref) {
     bool fresh;
-    psn_status status = psn_arena_take(segment, size, PSN_BLOCK_IS_CHUNK, 0, ref, &fresh);
+    psn_status status = psn_arena_take(segment, size, PSN_BLOCK_IS_CHUNK, 0, flags, ref, &fresh);
     if (status != PSN_OK || !fresh) {
         return status;
     }

@@ -15,7 +15,7 @@ psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_ite
     }
     psn_ref chunk = 0;
     if (status == PSN_OK) {
-        status = psn_arena_take_chunk(segment, PSN_CHUNK_FIRST, &chunk);
+        status = psn_arena_take_chunk(segment, PSN_CHUNK_FIRST, 0, &chunk);
     }
     lane->put_at[0].chunk = lane->get_at[0].chunk = psn_ref_index(chunk);
     lane->trail = chunk;
@@ -75,14 +75,6 @@ static void note_recovery(psn_segment *segment) {
     psn_store_release32(&arena->suspect, 1);
 }
 
-static psn_status lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned) {
-    if ((flags & PSN_TRY_LOCK) != 0) {
-        return psn_mutex_try_lock(mutex, abandoned);
-    }
-    return (flags & PSN_SHORT_LOCK) != 0 ? psn_mutex_lock_shortly(mutex, abandoned)
-                                         : psn_mutex_lock(mutex, abandoned);
-}
-
 static psn_position *valid_put_at(psn_lane *lane) {
     return &lane->put_at[psn_commit_slot(psn_load_relaxed64(&lane->puts))];
 }
@@ -94,7 +86,7 @@ static psn_position *valid_get_at(psn_lane *lane) {
 psn_status psn_lane_lock_put(psn_lane_handle *handle, unsigned flags) {
     psn_lane *lane = handle->shared;
     bool abandoned = false;
-    psn_status status = lock_with(&lane->put_lock, flags, &abandoned);
+    psn_status status = psn_mutex_lock_with(&lane->put_lock, flags, &abandoned);
     if (PSN_UNLIKELY(abandoned)) {
         const psn_position *at = valid_put_at(lane);
         if (psn_ref_index(lane->put_spare) == at->chunk) {
@@ -112,7 +104,7 @@ psn_status psn_lane_lock_put(psn_lane_handle *handle, unsigned flags) {
 
 /* ---- giving back chunks that have been read: under get_lock ---- */
 
-/* Three stores, each of which leaves a state that finish_doomed can go on from. */
+/* Three stores, each of which leaves a state that this can go on from. Under the arena's lock. */
 static void finish_doomed(psn_lane_handle *handle) {
     psn_lane *lane = handle->shared;
     if (lane->doomed == 0) {
@@ -128,15 +120,16 @@ static void finish_doomed(psn_lane_handle *handle) {
         psn_order_stores();
         psn_kill_point(PSN_KILL_TAKE_CHUNK_UNLINKED);
     }
-    psn_arena_free(handle->segment, lane->doomed);
+    psn_arena_free_locked(handle->segment, lane->doomed);
     psn_kill_point(PSN_KILL_TAKE_CHUNK_FREED);
     lane->doomed = 0;
     psn_order_stores();
 }
 
-void psn_lane_free_read_chunks(psn_lane_handle *handle, uint32_t current) {
+static void free_read_chunks_locked(psn_lane_handle *handle, uint32_t current) {
     psn_lane *lane = handle->shared;
-    for (uint32_t steps = 0; PSN_UNLIKELY(psn_ref_index(lane->trail) != current); steps++) {
+    finish_doomed(handle);
+    for (uint32_t steps = 0; psn_ref_index(lane->trail) != current; steps++) {
         uint32_t oldest = psn_ref_index(lane->trail);
         if (steps == PSN_BLOCKS || oldest == 0 || oldest >= PSN_BLOCKS) {
             return; /* a damaged chain: leak rather than loop */
@@ -145,6 +138,19 @@ void psn_lane_free_read_chunks(psn_lane_handle *handle, uint32_t current) {
         psn_order_stores();
         psn_kill_point(PSN_KILL_TAKE_CHUNK_DOOMED);
         finish_doomed(handle);
+    }
+}
+
+/* Where the arena's lock is held by another, perhaps by one that is stopped, the chunks stay in the
+ * chain: whoever takes next comes here again. */
+void psn_lane_free_read_chunks(psn_lane_handle *handle, uint32_t current) {
+    const psn_lane *lane = handle->shared;
+    if (PSN_LIKELY(psn_ref_index(lane->trail) == current && lane->doomed == 0)) {
+        return;
+    }
+    if (psn_arena_lock_with(handle->segment, PSN_TRY_LOCK) == PSN_OK) {
+        free_read_chunks_locked(handle, current);
+        psn_arena_unlock(handle->segment);
     }
 }
 
@@ -164,10 +170,9 @@ static void withdraw_claim(psn_lane_handle *handle) {
 psn_status psn_lane_lock_get(psn_lane_handle *handle, unsigned flags) {
     psn_lane *lane = handle->shared;
     bool abandoned = false;
-    psn_status status = lock_with(&lane->get_lock, flags, &abandoned);
+    psn_status status = psn_mutex_lock_with(&lane->get_lock, flags, &abandoned);
     if (PSN_UNLIKELY(abandoned)) {
         withdraw_claim(handle);
-        finish_doomed(handle);
         psn_lane_free_read_chunks(handle, valid_get_at(lane)->chunk);
         psn_store_relaxed64(&lane->bytes_out, valid_get_at(lane)->bytes);
         note_recovery(handle->segment);

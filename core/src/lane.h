@@ -52,7 +52,8 @@ void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count);
 /* The locks of the two ends; what a dead holder left is put right first. */
 psn_status psn_lane_lock_put(psn_lane_handle *lane, unsigned flags);
 psn_status psn_lane_lock_get(psn_lane_handle *lane, unsigned flags);
-/* Gives back the chunks before `current`, which are read to their end. Under get_lock. */
+/* Gives back the chunks before `current`, which are read to their end, if the arena is free to take
+ * them. Under get_lock. */
 void psn_lane_free_read_chunks(psn_lane_handle *lane, uint32_t current);
 
 /* For reclaim: both locks of the lane, recovered where they were abandoned. */

@@ -21,7 +21,8 @@ static uint64_t next_chunk_size(const psn_lane *lane, uint64_t current) {
 }
 
 /* A chunk that a put took and then did not use, or a new one. */
-static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t current) {
+static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t current,
+                             unsigned flags) {
     psn_lane *lane = handle->shared;
     if (lane->put_spare != 0) {
         psn_ref small = lane->put_spare;
@@ -29,13 +30,19 @@ static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t cu
             psn_segment_block(handle->segment, psn_ref_index(small))->capacity >= need) {
             return PSN_OK;
         }
+        psn_status status = psn_arena_lock_with(handle->segment, flags);
+        if (status != PSN_OK) {
+            return status;
+        }
         lane->put_spare = 0;
         psn_order_stores();
-        psn_arena_free(handle->segment, small);
+        psn_arena_free_locked(handle->segment, small);
+        psn_arena_unlock(handle->segment);
     }
     uint64_t size = next_chunk_size(lane, current);
     psn_ref chunk;
-    psn_status status = psn_arena_take_chunk(handle->segment, size > need ? size : need, &chunk);
+    psn_status status =
+        psn_arena_take_chunk(handle->segment, size > need ? size : need, flags, &chunk);
     if (status == PSN_OK) {
         psn_kill_point(PSN_KILL_PUT_CHUNK_TAKEN);
         lane->put_spare = chunk;
@@ -58,8 +65,8 @@ static psn_status check_position(const psn_position *at, uint64_t capacity) {
 
 /* Where a record of `length` bytes goes, in the current chunk or, behind a jump, in a new one. A
  * chunk always keeps room for the jump. */
-static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_position *at,
-                             char **place) {
+static psn_status find_place(psn_lane_handle *handle, uint64_t length, unsigned flags,
+                             psn_position *at, char **place) {
     psn_lane *lane = handle->shared;
     void *base;
     uint64_t capacity;
@@ -74,7 +81,7 @@ static psn_status find_place(psn_lane_handle *handle, uint64_t length, psn_posit
     if (PSN_LIKELY(at->offset + length + sizeof(psn_record) <= capacity)) {
         return PSN_OK;
     }
-    status = take_spare(handle, length + sizeof(psn_record), capacity);
+    status = take_spare(handle, length + sizeof(psn_record), capacity, flags);
     if (status != PSN_OK) {
         return status;
     }
@@ -132,13 +139,14 @@ static void ring_ahead(psn_lane *lane, int ring_fd) {
     }
 }
 
-static psn_status put_one(psn_lane_handle *handle, const psn_message *message, int ring_fd) {
+static psn_status put_one(psn_lane_handle *handle, const psn_message *message, unsigned flags,
+                          int ring_fd) {
     psn_lane *lane = handle->shared;
     uint64_t word = psn_load_relaxed64(&lane->puts);
     psn_position at = lane->put_at[psn_commit_slot(word)];
     uint64_t length = psn_record_length(message->size, message->slice_count);
     char *to;
-    psn_status status = find_place(handle, length, &at, &to);
+    psn_status status = find_place(handle, length, flags, &at, &to);
     if (PSN_UNLIKELY(status != PSN_OK)) {
         return status;
     }
@@ -183,7 +191,8 @@ psn_status psn_lane_put(psn_lane_handle *handle, const psn_message *messages, si
     }
     *first = psn_commit_count(psn_load_relaxed64(&lane->puts));
     while (*done < count && status == PSN_OK) {
-        status = psn_lane_has_room(lane) ? put_one(handle, &messages[*done], ring_fd) : PSN_FULL;
+        status = psn_lane_has_room(lane) ? put_one(handle, &messages[*done], flags, ring_fd)
+                                         : PSN_FULL;
         *done += status == PSN_OK;
     }
     psn_mutex_unlock(&lane->put_lock);

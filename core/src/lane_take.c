@@ -101,7 +101,10 @@ static void let_go(psn_lane_handle *handle, const psn_slice *slices, uint32_t co
 
 /* All of them, or none. */
 static psn_status hold_blocks(psn_lane_handle *handle, psn_slice *slices, uint32_t count,
-                              uint32_t payload) {
+                              uint32_t payload, unsigned flags) {
+    if ((flags & PSN_TRY_LOCK) != 0 && psn_load_acquire32(&handle->segment->peer) == 0) {
+        return PSN_BUSY; /* getting a slot may take as long as the arena's lock is held */
+    }
     uint32_t holder = psn_peer_slot(handle->segment);
     for (uint32_t i = 0; i < count; i++) {
         psn_status status = check_slice(handle, &slices[i], payload);
@@ -118,7 +121,8 @@ static psn_status hold_blocks(psn_lane_handle *handle, psn_slice *slices, uint32
     return PSN_OK;
 }
 
-static psn_status copy_record(psn_lane_handle *handle, psn_position *at, psn_inbox *inbox) {
+static psn_status copy_record(psn_lane_handle *handle, psn_position *at, unsigned flags,
+                              psn_inbox *inbox) {
     psn_found found = {.bytes = NULL};
     psn_status status = find_record(handle, at, &found);
     if (PSN_UNLIKELY(status != PSN_OK)) {
@@ -138,7 +142,7 @@ static psn_status copy_record(psn_lane_handle *handle, psn_position *at, psn_inb
         for (uint32_t i = 0; i < found.header.slice_count; i++) {
             at->bytes += slices[i].ref != 0 ? slices[i].length : 0;
         }
-        status = hold_blocks(handle, slices, found.header.slice_count, found.header.size);
+        status = hold_blocks(handle, slices, found.header.slice_count, found.header.size, flags);
         if (status != PSN_OK) {
             return status;
         }
@@ -161,7 +165,8 @@ static void announce(psn_lane_handle *handle, int claim, uint64_t first, uint64_
     }
 }
 
-static psn_status take_some(psn_lane_handle *handle, uint64_t count, int claim, psn_inbox *inbox) {
+static psn_status take_some(psn_lane_handle *handle, uint64_t count, unsigned flags, int claim,
+                            psn_inbox *inbox) {
     psn_lane *lane = handle->shared;
     uint64_t word = psn_load_relaxed64(&lane->gets);
     psn_position at = lane->get_at[psn_commit_slot(word)];
@@ -169,7 +174,7 @@ static psn_status take_some(psn_lane_handle *handle, uint64_t count, int claim, 
     size_t before = inbox->count;
     while (inbox->count - before < count && status == PSN_OK) {
         psn_position next = at;
-        status = copy_record(handle, &next, inbox);
+        status = copy_record(handle, &next, flags, inbox);
         if (status == PSN_OK) {
             at = next;
         }
@@ -205,7 +210,7 @@ psn_status psn_lane_take(psn_lane_handle *handle, size_t max, unsigned flags, in
     if (PSN_UNLIKELY(available > UINT64_MAX / 4)) {
         status = psn_fail(PSN_CORRUPT, "more messages were taken than were put");
     } else if (PSN_LIKELY(available > 0)) {
-        status = take_some(handle, available < max ? available : max, claim, inbox);
+        status = take_some(handle, available < max ? available : max, flags, claim, inbox);
     } else {
         status = PSN_EMPTY;
     }

@@ -76,6 +76,14 @@ psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned) {
     return outcome(mutex, error == ETIMEDOUT ? EBUSY : error, abandoned);
 }
 
+psn_status psn_mutex_lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned) {
+    if ((flags & PSN_TRY_LOCK) != 0) {
+        return psn_mutex_try_lock(mutex, abandoned);
+    }
+    return (flags & PSN_SHORT_LOCK) != 0 ? psn_mutex_lock_shortly(mutex, abandoned)
+                                         : psn_mutex_lock(mutex, abandoned);
+}
+
 void psn_mutex_unlock(psn_mutex *mutex) {
     pthread_mutex_unlock(&mutex->mutex);
 }

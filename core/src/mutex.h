@@ -24,6 +24,8 @@ psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned);
 psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned); /* PSN_BUSY */
 /* As psn_mutex_try_lock, for locks that are held for long: looks once. */
 psn_status psn_mutex_try_lock_once(psn_mutex *mutex, bool *abandoned);
+/* As PSN_TRY_LOCK or PSN_SHORT_LOCK in `flags` say, else for as long as it takes. */
+psn_status psn_mutex_lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned);
 void psn_mutex_unlock(psn_mutex *mutex);
 
 #endif
