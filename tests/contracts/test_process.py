@@ -753,11 +753,13 @@ def fail_quietly() -> None:
     raise ValueError
 
 
-@pytest.mark.parametrize("free", [0, 3, 7])
+@pytest.mark.parametrize("free", [0, 1, 3, 7])
 def test_start_without_descriptors_raises_and_leaves_nothing(
     context: BaseContext, free: int
 ) -> None:
     """With too few descriptors left ``start`` raises OSError; later the same object starts."""
+    if context.get_start_method() == "fork" and free > 2:
+        pytest.skip("a fork takes three descriptors while it starts, where the system has pidfds")
     run_to_end(context, do_nothing).close()
     process = context.Process(target=do_nothing)
     before = sorted(os.listdir("/proc/self/fd"))

@@ -12,8 +12,7 @@ import pytest
 
 from procession._engine.errors import RemoteError
 from procession._engine.process import report, reporting
-from procession._engine.process.report import Report
-from procession._engine.process.reporting import ReportFile, watch_arrival
+from procession._engine.process.reporting import Report, ReportFile, watch_arrival
 
 
 def raised(error: BaseException) -> BaseException:

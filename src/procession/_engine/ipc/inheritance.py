@@ -22,21 +22,23 @@ import sys
 import types
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, cast
 
+# Each forked process imports this module; typing is large.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any, Protocol
+
+    class _Weakenable(Protocol):
+        @property
+        def closed(self) -> bool: ...
+        def weaken(self) -> None: ...
+
 
 __all__ = ["LARGEST_SEARCH", "register", "registered", "weaken_unreachable"]
 
 LARGEST_SEARCH = 100_000
 """After so many references (some 20 ms) the search gives up, and nothing is weakened."""
-
-
-class _Weakenable(Protocol):
-    @property
-    def closed(self) -> bool: ...
-    def weaken(self) -> None: ...
 
 
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -106,7 +108,7 @@ def _reachable(root: object, wanted: set[int]) -> set[int] | None:
     return found
 
 
-def _children(current: object) -> Iterable[object]:
+def _children(current: Any) -> Iterable[object]:
     """The objects that ``current`` leads to directly; runs no code of the user's.
 
     The garbage collector knows what an object refers to, whatever its type.  Functions and
@@ -114,16 +116,16 @@ def _children(current: object) -> Iterable[object]:
     """
     kind = type(current)  # isinstance() would ask the object for its __class__
     if issubclass(kind, types.FunctionType):
-        return _of_function(cast("types.FunctionType", current))
+        return _of_function(current)
     if issubclass(kind, type) and _belongs_to(_module_of(current), _UNSEARCHED):
         return ()
     if issubclass(kind, (types.BuiltinFunctionType, types.MethodWrapperType)):
-        return (cast("types.BuiltinFunctionType", current).__self__,)
+        return (current.__self__,)
     return gc.get_referents(current)
 
 
-def _module_of(cls: object) -> object:
-    return type.__getattribute__(cast("type", cls), "__module__")
+def _module_of(cls: Any) -> object:
+    return type.__getattribute__(cls, "__module__")
 
 
 def _of_function(function: types.FunctionType) -> Iterator[object]:

@@ -9,19 +9,20 @@ own, which tools like coverage replace and must find in use.
 from __future__ import annotations
 
 from multiprocessing import reduction
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc.inheritance import weaken_unreachable
 from procession._engine.process import child
 from procession._engine.process.executor import serve_executors
 from procession._engine.process.main_module import NameAndMore
-from procession._engine.process.reporting import ReportFile
-from procession._engine.wire import pickler
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.process import BaseProcess
+    from typing import Any
+
+    from procession._engine.process.reporting import ReportFile
 
 
 class Luggage:
@@ -48,6 +49,8 @@ class Departure:
         self.luggage = luggage
         serve_executors()
         if MAIN.before_start():
+            from procession._engine.wire import pickler  # noqa: PLC0415  # few forks need it
+
             pickler.know_classes_of_main()
 
     @property
@@ -57,6 +60,8 @@ class Departure:
         return NameAndMore(self.process.name)
 
     def __reduce__(self) -> tuple[Callable[..., child.Arrival], tuple[Luggage, bytes]]:
+        from procession._engine.wire import pickler  # noqa: PLC0415  # no fork needs it
+
         # By value at once, not as a second try: descriptors may be promised to the child once.
         return child.arrive, (self.luggage, pickler.by_value(self.process))
 

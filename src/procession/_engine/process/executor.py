@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
 
-from procession._engine.wire import pickler
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["serve_executors"]
 
@@ -22,6 +21,8 @@ __all__ = ["serve_executors"]
 def serve_executors() -> None:
     """Register the reducer, if the program has loaded the executor."""
     module = sys.modules.get("concurrent.futures.process")
+    if module is None:
+        return
     kind = getattr(module, "_CallItem", None)
     reducers: dict[type, Any] = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # noqa: SLF001
     if isinstance(kind, type) and kind not in reducers:
@@ -29,11 +30,15 @@ def serve_executors() -> None:
 
 
 def _reduce_call(call: Any) -> tuple[Callable[..., Any], tuple[type, bytes]]:
+    from procession._engine.wire import pickler  # noqa: PLC0415  # each start imports this module
+
     return _make_call, (type(call), pickler.dumps(vars(call)))
 
 
 def _make_call(kind: type, data: bytes) -> Any:
     """In the worker: build the call again."""
+    from procession._engine.wire import pickler  # noqa: PLC0415  # as above
+
     call: Any = object.__new__(kind)
     vars(call).update(pickler.loads(data))
     return call

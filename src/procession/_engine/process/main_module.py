@@ -13,13 +13,12 @@ See docs/design/main-module.md.
 
 from __future__ import annotations
 
-from multiprocessing import spawn
-from typing import TYPE_CHECKING, Any
-
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["FIRST", "NameAndMore"]
 
@@ -46,6 +45,8 @@ class NameAndMore(str):
 def _keep_from_main(process_name: str) -> list[str]:
     if MAIN.is_importable():
         return []
+    from multiprocessing import spawn  # noqa: PLC0415  # no fork needs it
+
     preparation = spawn.get_preparation_data(process_name)
     name = preparation.get("init_main_from_name")
     path = preparation.get("init_main_from_path")

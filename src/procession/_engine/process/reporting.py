@@ -1,13 +1,18 @@
-"""A child's end of the report to its parent: noticing that there is something to report.
+"""Both ends of the report of a child to its parent, as far as they are there at each start.
 
-Every child imports this, few fail: what writes the report (``report.py``) is imported then.
+The parent makes an anonymous file before the start, the child gets its descriptor.  A child that
+succeeds never touches it; one that fails writes into it what ended it.  A file cannot fill up as a
+pipe does, so the child never waits for a reader, and the parent reads and closes it when it
+notices the end of the child.  Few children fail: what writes and reads (``report.py``) is
+imported then.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-from procession._engine.lifecycle import file_identity
+from procession._engine.lifecycle import OwnFd, file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +37,54 @@ class ReportFile:
         """Whether the number still means this file.  Raises OSError where it means none."""
         return file_identity(self.fd) == self._identity
 
+    def has_report(self) -> bool:
+        """Whether it is this file, and something has been written."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError:
+            return False
+        return bool(status.st_size) and (status.st_dev, status.st_ino) == self._identity
+
+
+class Report:
+    """The parent's end: the file, and what was read from it at the end."""
+
+    def __init__(self) -> None:
+        fd = anonymous_file()
+        self._close = OwnFd(fd)
+        self.file = ReportFile(fd)
+        """What the child gets."""
+        self.exception: BaseException | None = None
+        self._is_open = True
+
+    def collect(self) -> None:
+        """Read what the child left, and close the file.  Does nothing the second time."""
+        if not self._is_open:
+            return
+        if self.file.has_report():
+            from procession._engine.process import report  # noqa: PLC0415  # see above
+
+            self.exception = report.read(self.file.fd)
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._is_open = False
+        self._close()
+
+
+def anonymous_file() -> int:
+    """Return a descriptor of a file that has no name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("procession-report", os.MFD_CLOEXEC)
+    import tempfile  # noqa: PLC0415  # elsewhere than on Linux only
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
 
 def write(file: ReportFile, error: BaseException) -> None:
-    """Leave this exception for the parent.  Never raises."""
+    """In the child: leave this exception for the parent.  Never raises."""
     try:
         from procession._engine.process import report  # noqa: PLC0415  # few children fail
     except Exception:  # noqa: BLE001  # no room for one more descriptor: there is no report then

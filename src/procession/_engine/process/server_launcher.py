@@ -13,7 +13,7 @@ from multiprocessing import context, forkserver, popen_forkserver, reduction, sp
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.lifecycle import close_with
-from procession._engine.process.launchers import Launcher
+from procession._engine.process.launcher import Launcher
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.lifecycle import at_fork, file_identity
 from procession._engine.process import circumstances, warm_main, warm_wire
-from procession._engine.process.report import anonymous_file
+from procession._engine.process.reporting import anonymous_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,171 @@
+"""What every launcher of ours does: follow a child to its end, whatever started it.
+
+A launcher (``Popen``) starts the child, waits for it and signals it.  We subclass the standard
+library's to
+
+- send a ``Departure`` in place of the process, and read the child's report at its end;
+- make the sentinel a pidfd where the system has it: ready when the child has ended, and not
+  only when the last grandchild that inherited a pipe has (so ``join(timeout)`` returns in time);
+- let threads wait for one child together: one of them collects the exit code, all see it.
+
+A fork copies what its parent has loaded, and each page that parent or child then writes to.  So
+these modules import little, and do little between a fork and the wait for its end.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import threading
+
+from procession._engine.config import debug, explain
+from procession._engine.process.departure import Departure, Luggage
+from procession._engine.process.lifeline import LIFELINE
+from procession._engine.process.reporting import Report
+
+WITHOUT_WAITING: int = getattr(os, "WNOHANG", 1)
+"""The flag of ``poll``; Windows, whose launcher is not ours, does not define it."""
+
+DESCRIPTORS_OF_A_LAUNCH = 6
+"""As many as a launch may have open at once: two pipes, and some to spare."""
+
+UNKNOWN_EXIT_CODE = 255
+"""The exit code of a child whose status somebody else took; the standard library's choice too."""
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocessing.popen_fork import Popen as _Base
+    from multiprocessing.process import BaseProcess
+else:
+    _Base = object
+
+
+class Launcher(_Base):
+    """What our launchers add; stands before the standard library's class."""
+
+    sentinel: int
+    _report: Report
+    _is_our_child = True
+    """Whether the system tells us of its end, as it tells the parent."""
+
+    def __init__(self, process_obj: BaseProcess) -> None:
+        self._parent_pid = os.getpid()
+        self._collecting = threading.Lock()
+        self._explains = debug()  # asked once, and not between a fork and the wait
+        self._report = Report()
+        lifeline_fd = LIFELINE.share()
+        try:
+            self._check_room(lifeline_fd)
+            luggage = Luggage(self._report.file, lifeline_fd)
+            super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
+            if self._explains:
+                explain("started %s, pid %d, by %s", process_obj.name, self.pid, self.method)
+        except BaseException:
+            self._report.close()
+            raise
+        finally:
+            os.close(lifeline_fd)
+
+    def _check_room(self, fd: int) -> None:
+        """Raise OSError where the launch would run out of descriptors half-way."""
+        check_room(fd)
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception that ended the child; None while it runs, and after a good end."""
+        return None if self.poll() is None else self._report.exception
+
+    def poll(self, flag: int = WITHOUT_WAITING) -> int | None:
+        """Return the exit code, or None while the child runs; ``flag=0`` waits for it."""
+        if os.getpid() != self._parent_pid:
+            return self.returncode  # a fork's copy of the object: not its child
+        with self._collecting:
+            known = self.returncode is not None
+            code = self._poll(flag)
+            if code is not None:
+                self._report.collect()
+                if not known and self._explains:
+                    explain("the process with pid %d has ended: exit code %d", self.pid, code)
+            return code
+
+    def _poll(self, flag: int) -> int | None:
+        code = super().poll(flag)
+        if code is None and self._lost_its_status():
+            code = self.returncode = UNKNOWN_EXIT_CODE
+        return code
+
+    def _lost_its_status(self) -> bool:
+        """Whether it has ended and somebody else was told.
+
+        By ``os.wait()`` in the program, or by nobody, where SIGCHLD is ignored.
+        """
+        if not self._is_our_child or not hasattr(os, "waitid"):
+            return False
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return False
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the end, at most ``timeout`` seconds; return the exit code or None."""
+        if self.returncode is None and not _is_ready(self.sentinel, timeout):
+            return None
+        return self.poll(0)
+
+    def interrupt(self) -> None:
+        """Send SIGINT, unless the child has ended."""
+        self._send_signal(signal.SIGINT)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Give back the descriptors."""
+        super().close()
+        self._report.close()
+
+
+def open_pidfd(pid: int) -> int:
+    """Return a descriptor that is ready when our child has ended.
+
+    Raises OSError where there is no room for it.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        # It has ended, and somebody else was told: a pipe that nobody writes to is ready too.
+        ready, writer = os.pipe()
+        os.close(writer)
+        return ready
+
+
+def _has_pidfd() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+HAS_PIDFD = _has_pidfd()
+"""Whether the system has them; sandboxes may refuse what the kernel knows."""
+
+
+def _is_ready(sentinel: int, timeout: float | None) -> bool:
+    """Wait for a sentinel, at most ``timeout`` seconds; return whether it is ready."""
+    poller = select.poll()
+    poller.register(sentinel, select.POLLIN)
+    milliseconds = None if timeout is None else max(0, math.ceil(timeout * 1000))
+    return bool(poller.poll(milliseconds))
+
+
+def check_room(fd: int) -> None:
+    """Raise OSError where a launcher would run out of descriptors half-way, and leave some open."""
+    copies: list[int] = []
+    try:
+        while len(copies) < DESCRIPTORS_OF_A_LAUNCH:
+            copies.append(os.dup(fd))
+    finally:
+        for copy in copies:
+            os.close(copy)
