@@ -5,8 +5,9 @@ often asynchronous (a child is collected, a last descriptor is dropped by a thre
 difference counts only when it is still there after a bounded wait.
 
 Four things stay by design of the standard library, one of each: the resource tracker, the
-fork server, the thread that hands descriptors to unrelated processes, and (of ours) the
-lifeline.  ``_kept_by_design`` names them; nothing else is forgiven.
+fork server (with the child that ours keeps parked), the thread that hands descriptors to
+unrelated processes, and (of ours) the lifeline.  ``_kept_by_design`` names them; nothing
+else is forgiven.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def end_left_processes(before: Inventory) -> None:
     """Kill the processes that a test left, so that the tests after it are not disturbed."""
     kept = _kept_by_design()
     for key, process in family().items():
-        if key not in before.processes and process.pid not in kept.pids:
+        if key not in before.processes and process.pid not in kept.pids and not is_spare(process):
             process.kill()
     multiprocessing.active_children()
 
@@ -89,7 +90,7 @@ def end_left_processes(before: Inventory) -> None:
 def _differences(before: Inventory, after: Inventory) -> Iterator[str]:
     kept = _kept_by_design()
     for key, process in after.processes.items():
-        if key not in before.processes and process.pid not in kept.pids:
+        if key not in before.processes and process.pid not in kept.pids and not is_spare(process):
             yield f"process {process.pid} ({process.state_word()}): {process.command_line()}"
     for name in sorted(after.shared_memory - before.shared_memory):
         if not is_mapped_by_others(SHARED_MEMORY / name):
@@ -100,6 +101,22 @@ def _differences(before: Inventory, after: Inventory) -> Iterator[str]:
     for identity, name in after.threads.items():
         if identity not in before.threads and identity not in kept.threads:
             yield f"thread: {name}"
+
+
+def is_spare(process: Process) -> bool:
+    """Tell whether a process is the child that our fork server keeps parked for the next start.
+
+    It has been given nothing yet: no output of its parent, and a socket to be told by.
+    """
+    warm: Any = sys.modules.get("procession._engine.process.warm_client")
+    if warm is None or process.parent != warm.SERVER.pid:
+        return False
+    files = {}
+    with suppress(OSError):
+        folder = f"/proc/{process.pid}/fd"
+        files = {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+    sockets = [file for file in files.values() if file.startswith("socket:")]
+    return files.get(1) == files.get(2) == os.devnull and len(sockets) == 1
 
 
 def _kept_by_design() -> Kept:

@@ -23,7 +23,7 @@ import signal
 import socket
 import sys
 from multiprocessing import forkserver, process, resource_tracker, spawn, util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procession._engine.lifecycle import file_identity
 from procession._engine.process import circumstances, warm_wire
@@ -32,7 +32,7 @@ from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitTo
 from procession._engine.process.warm_random import Generators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import BinaryIO, NoReturn
 
@@ -145,11 +145,16 @@ class Server:
         self._generators = generators
         self._main_module = main_module
         self._pid = os.getpid()
+        self._has_started = False
         self._statuses: dict[int, int] = {}
         """Pid of a child -> where its exit code is awaited."""
         circumstances.adopt_environment(environment)
         self._environment = environment
         self._collects_garbage = gc.isenabled()
+        self._spare: _Spare | None = None
+        """A child forked ahead, parked until there is something to become."""
+        self._alive, self._aliver = os.pipe()
+        """Children see the end of this pipe when the server has ended."""
         self._wake, self._waker = os.pipe()
         for fd in (self._wake, self._waker):
             os.set_blocking(fd, False)
@@ -172,6 +177,8 @@ class Server:
                 if request is None:
                     return
                 self._start(request)
+            if not poller.poll(0):
+                self._park()
 
     def _collect(self) -> None:
         """Tell the exit codes of all children that have ended."""
@@ -182,21 +189,25 @@ class Server:
                 return
             if pid == 0:
                 return
+            if self._spare is not None and pid == self._spare.pid:
+                self._drop_spare()
             fd = self._statuses.pop(pid, None)
             if fd is not None:
                 _tell(fd, os.waitstatus_to_exitcode(status))
                 os.close(fd)
 
     def _start(self, request: Request) -> None:
-        try:
-            pid = os.fork()
-        except OSError as error:
-            pid = -(error.errno or errno.EAGAIN)
-        if pid == 0:
-            self._become(request)
+        if request.uses_pool and warm_wire.POOL not in sys.modules:
+            self._drop_spare()  # it lacks what is imported below
+        if signal.SIGINT in signal.sigpending():
+            # A Ctrl-C of some time ago, which the spare has kept as well: not for the new child.
+            signal.sigtimedwait({signal.SIGINT}, 0)
+            self._drop_spare()
+        pid = self._hand_over(request)
         _tell(request.status, pid)
         fds = request.descriptors()
         if pid > 0:
+            self._has_started = True
             self._statuses[pid] = request.status
             fds.remove(request.status)
         for fd in fds:
@@ -205,29 +216,76 @@ class Server:
             importlib.import_module(warm_wire.POOL)
             _freeze()
 
-    def _become(self, request: Request) -> NoReturn:
-        """In the child: be no server any more, run the process, and end."""
+    def _hand_over(self, request: Request) -> int:
+        """Give a request to the spare or to a new child; return its pid, or an error number < 0."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with spare.channel, contextlib.suppress(OSError):
+                warm_wire.send(spare.channel, request)
+                return spare.pid
+            # Killed while it waited: its end is collected like any other.
+        try:
+            pid = os.fork()
+        except OSError as error:
+            return -(error.errno or errno.EAGAIN)
+        if pid == 0:
+            self._become(lambda: request)
+        return pid
+
+    def _park(self) -> None:
+        """Have a spare, once there has been a first child, for whoever comes next."""
+        if self._spare is None and self._has_started:
+            with contextlib.suppress(OSError):  # no room: then the next child is forked for itself
+                self._spare = self._fork_ahead()
+
+    def _drop_spare(self) -> None:
+        """Let the spare go: it reads the end of file, and ends."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.channel.close()
+
+    def _fork_ahead(self) -> _Spare:
+        """Fork a child that waits for a request."""
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            try:
+                pid = os.fork()
+            except OSError:
+                mine.close()
+                raise
+            if pid == 0:
+                mine.close()
+                self._become(lambda: _wait(its))
+        return _Spare(pid, mine)
+
+    def _become(self, get_request: Callable[[], Request | None]) -> NoReturn:
+        """In the child: be no server any more, get a request, run the process, and end."""
         code = 1
+        status: _Status | None = None
         try:
             self._leave()
+            request = get_request()
+            if request is None:  # the server is gone, or has imported more since
+                os._exit(0)
+            status = _Status(request.status)
             _take_over(request)
-            code = self._run(request.data)
+            code = self._run(request.data, status)
         except Exception:  # noqa: BLE001  # as at the top of any program
             sys.excepthook(*sys.exc_info())
             _flush()
         finally:
             if ATEXIT_RUNS_IN_CHILDREN:
                 atexit._run_exitfuncs()  # noqa: SLF001
-            if os.getppid() != self._pid:
+            if status is not None and os.getppid() != self._pid:
                 # Nobody collects us any more: say it ourselves.
-                _tell(request.status, code)
+                status.tell(code)
             os._exit(code)
 
     def _leave(self) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, self._on_child_before)
         self._control.close()
-        for fd in (self._wake, self._waker, *self._statuses.values()):
+        for fd in (self._wake, self._waker, self._aliver, *self._statuses.values()):
             os.close(fd)
         if ATEXIT_RUNS_IN_CHILDREN:
             atexit._clear()  # noqa: SLF001
@@ -235,7 +293,7 @@ class Server:
         if self._collects_garbage:
             gc.enable()
 
-    def _run(self, data: int) -> int:
+    def _run(self, data: int, status: _Status) -> int:
         """Become what the parent says; return the exit code."""
         me: Any = process.current_process()
         with open(data, "rb") as stream:
@@ -249,10 +307,63 @@ class Server:
                 departure: Any = pickle.load(stream)
             finally:
                 del me._inheriting  # noqa: SLF001
-            if stream.read(1) != warm_wire.COMMIT:
+            if not self._is_committed(stream, status):
                 return 1  # our parent is gone, or has asked another server
         code: int = departure._bootstrap(None)  # noqa: SLF001
         return code
+
+    def _is_committed(self, stream: BinaryIO, status: _Status) -> bool:
+        """Wait until the parent knows us.
+
+        It never will if the server ended before it told: the parent waits for the end of file of
+        a pipe that we hold as well.  So we give that up when the server is gone.
+        """
+        os.set_blocking(stream.fileno(), False)
+        poller = select.poll()
+        poller.register(stream, select.POLLIN)
+        poller.register(self._alive, select.POLLIN)
+        while (byte := stream.read(1)) is None:
+            if self._alive in {fd for fd, _ in poller.poll()}:
+                status.close()
+                poller.unregister(self._alive)
+        os.close(self._alive)
+        return byte == warm_wire.COMMIT
+
+
+class _Spare(NamedTuple):
+    """A child that waits for a request, and where to send it."""
+
+    pid: int
+    channel: socket.socket
+
+
+def _wait(channel: socket.socket) -> Request | None:
+    """In a spare: wait to be needed; None where it will not be."""
+    with channel:
+        return warm_wire.receive(channel)
+
+
+class _Status:
+    """In a child: the pipe that tells its end, which the server writes into while it lives."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._identity = file_identity(fd)
+        # A grandchild must not keep the end of this child from being seen.
+        os.register_at_fork(after_in_child=self.close)
+
+    def tell(self, code: int) -> None:
+        """Say the exit code."""
+        with contextlib.suppress(OSError):
+            if self._fd >= 0 and file_identity(self._fd) == self._identity:
+                _tell(self._fd, code)
+
+    def close(self) -> None:
+        """Give the pipe up, unless the program has put another file under its number."""
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            if fd >= 0 and file_identity(fd) == self._identity:
+                os.close(fd)
 
 
 def _take_over(request: Request) -> None:
@@ -268,16 +379,6 @@ def _take_over(request: Request) -> None:
         os.close(_tracker()._fd)  # noqa: SLF001
     _tracker()._fd, _tracker()._pid = request.tracker, None  # noqa: SLF001
     forkserver._forkserver._inherited_fds = request.fds  # type: ignore[attr-defined]  # noqa: SLF001
-    # A grandchild must not keep the end of this child from being seen.
-    os.register_at_fork(after_in_child=lambda: _close_if(request.status, identity))
-    identity = file_identity(request.status)
-
-
-def _close_if(fd: int, identity: tuple[int, int]) -> None:
-    """Close the descriptor, unless the program has put another file under its number."""
-    with contextlib.suppress(OSError):
-        if file_identity(fd) == identity:
-            os.close(fd)
 
 
 def _freeze() -> None:
