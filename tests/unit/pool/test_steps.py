@@ -1,0 +1,199 @@
+"""What is done for every message and every result, in both of its forms."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from typing import Any
+
+import pytest
+
+from procession._engine.ipc import transport
+
+FORMS = ["procession._engine.pool.portable_steps"]
+if transport.NAME == "native":
+    FORMS.append("procession._engine.native")
+
+
+@pytest.fixture(params=FORMS)
+def steps(request: pytest.FixtureRequest) -> Any:
+    """The steps in Python, and those in C where they are."""
+    return importlib.import_module(request.param)
+
+
+class TestResultLine:
+    """Results until they are taken."""
+
+    def test_ordered_line_holds_back_what_comes_early(self, steps: Any) -> None:
+        """Until all before it have come."""
+        line = steps.ResultLine(ordered=True)
+        for index in (2, 1, 4):
+            line.put(index, f"result {index}")
+        assert len(line) == 0
+        line.put(0, "result 0")
+
+        assert [line.take() for _ in range(len(line))] == ["result 0", "result 1", "result 2"]
+        line.put(3, "result 3")
+        assert [line.take(), line.take()] == ["result 3", "result 4"]
+
+    def test_ordered_line_takes_each_index_once(self, steps: Any) -> None:
+        """A second result is ignored, taken or not."""
+        line = steps.ResultLine(ordered=True)
+        line.put(0, "first")
+        line.put(0, "again")
+        assert line.take() == "first"
+        line.put(0, "again")
+        assert len(line) == 0
+
+    def test_unordered_line_is_first_in_first_out(self, steps: Any) -> None:
+        """Whatever the indices."""
+        line = steps.ResultLine(ordered=False)
+        for index in (5, 1, 3):
+            line.put(index, index)
+        assert [line.take() for _ in range(3)] == [5, 1, 3]
+
+    def test_empty_line_says_so(self, steps: Any) -> None:
+        """By LookupError."""
+        with pytest.raises(LookupError):
+            steps.ResultLine(ordered=True).take()
+
+    def test_line_counts_what_was_taken_while_it_grows_and_shrinks(self, steps: Any) -> None:
+        """Through many wraps of whatever holds the results."""
+        line = steps.ResultLine(ordered=True)
+        put, taken = 0, []
+        for burst in (1, 70, 3, 500, 130, 2):
+            for _ in range(burst):
+                line.put(put, put)
+                put += 1
+            taken += [line.take() for _ in range(burst // 2 + 1) if len(line)]
+            assert (line.taken, len(line)) == (len(taken), put - len(taken))
+        taken += [line.take() for _ in range(len(line))]
+        assert taken == list(range(put))
+
+    def test_order_has_no_default(self, steps: Any) -> None:
+        """Nor a place among the arguments."""
+        with pytest.raises(TypeError):
+            steps.ResultLine(True)
+
+
+class TestChunk:
+    """Tasks that travel together."""
+
+    def test_results_go_to_their_places_in_a_list(self, steps: Any) -> None:
+        """Those of the chunk's tasks, and they are counted."""
+        values = [None] * 6
+        chunk = steps.Chunk("call", 2, "abc", values)
+        chunk.deliver(0, ["A"], 0.5)
+        chunk.deliver(1, ["B", "C"], 0.25)
+
+        assert values == [None, None, "A", "B", "C", None]
+        assert (chunk.delivered, chunk.size, chunk.ran, chunk.seconds) == (3, 3, 3, 0.75)
+
+    def test_what_was_delivered_is_left_alone(self, steps: Any) -> None:
+        """So a message may be taken in twice."""
+        line = steps.ResultLine(ordered=False)
+        chunk = steps.Chunk("call", 0, "abcd", line)
+        chunk.deliver(0, ["A", "B"], 1.0)
+        chunk.deliver(0, ["A", "B"], 1.0)
+        chunk.deliver(1, ["B", "C"], 1.0)
+
+        assert [line.take() for _ in range(len(line))] == ["A", "B", "C"]
+        assert chunk.delivered == 3
+
+    def test_result_without_a_sink_is_the_chunks_own(self, steps: Any) -> None:
+        """As for a call of one task."""
+        chunk = steps.Chunk("call", 0, ("item",), None)
+        chunk.deliver(0, ("result",), 0.0)
+        assert (chunk.value, chunk.delivered) == ("result", 1)
+
+    def test_results_for_a_list_that_was_emptied_are_dropped(self, steps: Any) -> None:
+        """Its call has ended."""
+        values: list[Any] = []
+        chunk = steps.Chunk("call", 3, "ab", values)
+        chunk.deliver(0, ["A", "B"], 0.0)
+        assert (values, chunk.delivered) == ([], 2)
+
+    def test_chunk_keeps_what_it_was_given(self, steps: Any) -> None:
+        """And is in no queue yet."""
+        chunk = steps.Chunk("call", 7, [1, 2], None, ("death",))
+        found = (chunk.call, chunk.first, chunk.items, chunk.attempts, chunk.ticket, chunk.value)
+        assert found == ("call", 7, [1, 2], ("death",), -1, None)
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [None, True, 7, 10**30, 1.5, "text", "\ud800", b"bytes", [1, "a", None], (1, 2.0), []],
+)
+def test_built_in_values_are_plain(steps: Any, obj: object) -> None:
+    """Alone and in lists and tuples."""
+    assert steps.is_plain(obj)
+
+
+class Number(int):
+    """No exact int."""
+
+
+@pytest.mark.parametrize("obj", [object(), Number(3), [Number(3)], {1, 2}, range(3), print])
+def test_everything_else_is_not_plain(steps: Any, obj: object) -> None:
+    """Whatever might have a reducer, in lists too."""
+    assert not steps.is_plain(obj)
+
+
+@pytest.mark.skipif(transport.NAME != "native", reason="of the form in C alone")
+def test_depth_and_length_of_what_is_plain_are_bounded() -> None:
+    """Such objects are pickled."""
+    from procession._engine.native import is_plain
+
+    deep: list[Any] = []
+    for _ in range(10):
+        deep = [deep]
+    assert is_plain({"a": [(1, {"b": None})]})
+    assert not is_plain(deep)
+    assert not is_plain(b"x" * 100_000)
+    assert not is_plain({"key": {"deeper": object()}})
+
+
+class TestTakingResults:
+    """From the queue to where they belong."""
+
+    @pytest.fixture
+    def queue(self) -> Any:
+        """A queue of this process."""
+        made: Any = transport.Queue(0, ctx=None)
+        yield made
+        made.close()
+
+    def test_results_arrive_in_any_form(self, steps: Any, queue: Any) -> None:
+        """In place, or in the inbox in the order of their coming, whoever delivers them then."""
+        from procession._engine.pool.mail import take_in
+
+        values = [None] * 5
+        chunk = steps.Chunk("call", 0, "abcde", values)
+        chunks, inbox = {11: chunk}, deque[Any]()
+        refused = (11, 2, b"")
+        for message in ((11, 0, "A", 0.1), (11, 1, 2, ["B", "C"], 0.1), refused, None):
+            queue.put(message)
+        queue.put((99, 0, "of a chunk that is gone", 0.1))
+
+        assert steps.take_results(queue, chunks, inbox.append, 10, 5.0) == 5
+        left = [entry for entry in inbox if entry is not chunk]
+        for message in left:
+            if message is not None and message is not refused and len(message) > 3:
+                known = chunks.get(message[0])
+                if known is not None:
+                    take_in(message, known)
+        assert values == ["A", "B", "C", None, None]
+        assert chunk.delivered == 3
+        assert [entry for entry in left if entry is None or len(entry) == 3] == [refused, None]
+
+    def test_nothing_in_time_is_no_error(self, steps: Any, queue: Any) -> None:
+        """It is none."""
+        assert steps.take_results(queue, {}, [].append, 10, 0.0) == 0
+
+    def test_chunk_that_has_ended_is_handed_over(self, steps: Any, queue: Any) -> None:
+        """To be looked at; in Python the message is."""
+        chunk = steps.Chunk("call", 0, "a", None)
+        inbox: list[Any] = []
+        queue.put((3, 0, "A", 0.0))
+        steps.take_results(queue, {3: chunk}, inbox.append, 10, 5.0)
+        assert inbox in ([chunk], [(3, 0, "A", 0.0)])
