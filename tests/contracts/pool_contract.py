@@ -437,6 +437,28 @@ class WhateverUsersThrowAtIt:
         with pytest.raises(LookupError, match="cannot be opened"):
             pool.apply(tasks.give_unopenable, (1,))
 
+    @pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+    def test_result_that_cannot_be_opened_fails_alone(self, pool: Any, method: str) -> None:
+        """Those that travelled in one message with it arrive."""
+        results = list(
+            getattr(pool, method)(tasks.broken_if_seven, range(20), 10, on_error="return")
+        )
+        errors = [result for result in results if isinstance(result, LookupError)]
+        assert len(errors) == 1
+        assert sorted(min(result) for result in results if isinstance(result, set)) == [
+            value for value in range(20) if value != 7
+        ]
+        with pytest.raises(LookupError, match="cannot be opened"):
+            pool.map(tasks.broken_if_seven, range(20), 10)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_fork_that_comes_back_from_a_task_is_no_worker(self, pool: Any) -> None:
+        """It ends; each result comes once, and the pool goes on with its own workers."""
+        workers = [process.pid for process in pool._pool]
+        assert pool.map(tasks.fork_and_come_back, range(8), 1) == list(range(8))
+        assert pool.map(tasks.double, range(8)) == [2 * value for value in range(8)]
+        assert [process.pid for process in pool._pool] == workers
+
     def test_lambdas_and_closures(self, pool: Any) -> None:
         """Travel by value."""
         number = 5

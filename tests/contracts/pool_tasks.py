@@ -202,6 +202,16 @@ def change_signals(_: object) -> str:
     return "changed"
 
 
+def broken_if_seven(value: int) -> object:
+    return Unopenable() if value == 7 else {value}
+
+
+def fork_and_come_back(value: int) -> int:
+    """Both the worker and its fork return from the task."""
+    os.fork()
+    return value
+
+
 def use_queue(queue: Any) -> None:
     queue.put(os.getpid())
 

@@ -43,12 +43,10 @@ class Deadlines:
         """Whether any task under way has a time limit."""
         return bool(self._limits)
 
-    def enter(self, call: Call) -> bool:
-        """A call begins; returns whether it has a time limit.  Lock held."""
-        if call.timeout is None:
-            return False
-        self._limits[call.number] = call.timeout
-        return True
+    def enter(self, call: Call) -> None:
+        """A call with a time limit begins.  Lock held."""
+        if call.timeout is not None:
+            self._limits[call.number] = call.timeout
 
     def leave(self, call: Call) -> None:
         """A call has ended.  Lock held."""

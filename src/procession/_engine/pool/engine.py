@@ -54,7 +54,7 @@ class Engine:
 
     def __init__(self, plan: Plan, size: int) -> None:
         self.pid = os.getpid()
-        self._generation = lifecycle.generation
+        self.generation = lifecycle.generation
         self.state = RUN
         self.stopping = False
         self.closed = False
@@ -78,7 +78,7 @@ class Engine:
 
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child: workers and queues are its parent's."""
-        if self._generation is not lifecycle.generation:
+        if self.generation is not lifecycle.generation:
             raise RuntimeError(
                 f"this pool belongs to process {self.pid} and cannot be used in its forked child"
                 f" {os.getpid()}: make a Pool in the process that uses it"
@@ -105,11 +105,15 @@ class Engine:
         """Make a call known.  Lock held."""
         if self.broken is not None:
             raise self.broken
+        if self.state is TERMINATE:  # by another thread, at this moment
+            raise ValueError("Pool not running")
         self.calls[call.number] = call
-        self._with_callbacks += call.has_callback
+        if call.has_callback:
+            self._with_callbacks += 1
         if call.failed is not None:
             self._end(call)
-        elif self.deadlines.enter(call):
+        elif call.timeout is not None:
+            self.deadlines.enter(call)
             self.collector.wake()
 
     def _submit_single(self, call: ApplyCall) -> None:
@@ -303,34 +307,27 @@ class Engine:
 
     def _look_at(self, chunk: Chunk) -> None:
         """Results of a chunk came: learn from their times, and see whether it has ended."""
-        call: Call = chunk.call
+        call: Any = chunk.call
         if chunk.ran:
             call.pace.learn(chunk.ran, chunk.seconds)
             chunk.ran, chunk.seconds = 0, 0.0
         if chunk.delivered < chunk.size or chunk.ticket not in self._ledger.chunks:
             return
-        if call.is_single_task and call.failed is None and not call.returned:
-            self._end_single(call, chunk)
-        else:
+        if not call.is_single_task or call.failed is not None or call.returned:
             self._ledger.leave(chunk.ticket)
             self.note_returned(call)
-
-    def _end_single(self, call: Any, chunk: Chunk) -> None:
-        """The only task of a call has ended.  Lock held, by the collector.
-
-        The short form of what happens at the end of every call, in an order that allows it
-        to be done again after an interruption.
-        """
+            return
+        # The short form of what happens at the end of every call, in an order that allows it
+        # to be done again after an interruption.
         call.value = chunk.value
-        if call.has_callback:
+        if call.has_callback or call.timeout is not None:
             self._ledger.leave(chunk.ticket)
             self._end_if_done(call)
             return
-        call.end()
-        call.finished = True
+        call.ended = call.finished = True
+        if call.recipe.has_file:
+            call.recipe.close()
         self.calls.pop(call.number, None)
-        if call.timeout is not None:
-            self.deadlines.leave(call)
         del self._ledger.chunks[chunk.ticket]
         if self.state is CLOSE and not self.calls:
             self._stop_workers()
@@ -423,7 +420,7 @@ class Engine:
 
     def terminate(self) -> None:
         """End the workers now; calls that are under way end with ProcessError."""
-        if self._generation is not lifecycle.generation:
+        if self.generation is not lifecycle.generation:
             return
         with self.lock:
             self.state = TERMINATE

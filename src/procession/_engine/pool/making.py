@@ -9,11 +9,13 @@ from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.recipe import APPLY, MAP, STARMAP, RecipeShelf
 from procession._engine.pool.showing import shown
+from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from procession._engine.pool.engine import Engine
+    from procession._engine.pool.recipe import Recipe
 
 __all__ = ["Maker"]
 
@@ -35,6 +37,7 @@ class Maker:
         self._recipes = RecipeShelf()
         self._fixed = fixed
         self._apply_pace = self._pace(1, eager=True)
+        self._last: _Latest | None = None
 
     def apply(
         self,
@@ -46,10 +49,18 @@ class Maker:
     ) -> ApplyCall:
         """Make a call of one task."""
         arguments = tuple(args)
+        if retries is None and timeout is None and not kwds:
+            known = self._last
+            if known is not None and known.function is func and not known.is_stale():
+                call = ApplyCall(known.label, self._apply_pace, self._retries, arguments)
+                call.recipe = known.recipe
+                return call
         item = (arguments, dict(kwds)) if kwds else arguments
         call = ApplyCall(_name(func), self._apply_pace, self._tries(retries), item)
         call.has_keywords = bool(kwds)
         self._prepare(call, func, APPLY if kwds else STARMAP, timeout)
+        if timeout is None and not kwds and self._timeout is None:
+            self._last = _Latest.of(func, call)
         return call
 
     def map(
@@ -129,6 +140,27 @@ class Maker:
 
     def _tries(self, retries: int | None) -> int:
         return self._retries if retries is None else checked_retries(retries)
+
+
+class _Latest:
+    """The function of the latest call of one task: the next one is most likely the same."""
+
+    __slots__ = ("function", "label", "recipe")
+
+    def __init__(self, function: Any, label: str, recipe: Recipe) -> None:
+        self.function = function
+        self.label = label
+        self.recipe = recipe
+
+    @classmethod
+    def of(cls, function: Any, call: ApplyCall) -> _Latest | None:
+        """Keep a function whose recipe stays the same from call to call; None for others."""
+        recipe = call.recipe
+        return cls(function, call.function, recipe) if recipe is not None and recipe.kept else None
+
+    def is_stale(self) -> bool:
+        """Whether the function has to be packed anew."""
+        return self.recipe.is_of_main and MAIN.travels_by_value()
 
 
 def _name(func: Any) -> str:

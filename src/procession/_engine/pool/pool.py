@@ -13,6 +13,7 @@ import warnings
 from multiprocessing import util
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from procession._engine import lifecycle
 from procession._engine.pool.arguments import (
     checked_callable,
     checked_processes,
@@ -255,7 +256,10 @@ class Pool(standard.Pool):
     # ---- running calls
 
     def _maker(self) -> Maker:
-        self._check_running()
+        """What makes calls.  Raises ValueError when the pool is not running."""
+        engine = self._engine
+        if self._state is not RUN or engine.generation is not lifecycle.generation:
+            self._check_running()
         return self._calls
 
     def _begin(self, call: Call, callback: Any, error_callback: Any) -> None:

@@ -72,6 +72,7 @@ class Recipe:
         self._fd = -1
         self._path: str | None = None
         self.has_file = False
+        self.kept = False  # on the shelf, for more than one call
         head = bytes((kind, _TIMED if timed else _EAGER if eager else 0))
         if len(data) <= _INLINE_LIMIT and not buffers:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
@@ -150,6 +151,7 @@ class RecipeShelf:
             if len(self._kept) >= _KEPT_INLINE:
                 self._kept.clear()
             self._kept[key] = recipe
+            recipe.kept = True
         return recipe
 
 
