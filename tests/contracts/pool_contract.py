@@ -9,6 +9,7 @@ import itertools
 import multiprocessing
 import multiprocessing.pool
 import operator
+import os
 import pickle
 import threading
 import time
