@@ -2,11 +2,12 @@
 
 import sys
 from multiprocessing import reduction
-from multiprocessing.context import (
+from multiprocessing.context import (  # type: ignore[attr-defined]  # the table of start methods
     AuthenticationError,
     BufferTooShort,
     ProcessError,
     TimeoutError,  # noqa: A004  # the name of the standard library
+    _concrete_contexts,
     assert_spawning,
     get_spawning_popen,
     set_spawning_popen,
@@ -25,6 +26,7 @@ __all__ = [
     "SpawnContext",
     "SpawnProcess",
     "TimeoutError",
+    "_concrete_contexts",
     "_default_context",
     "assert_spawning",
     "get_spawning_popen",

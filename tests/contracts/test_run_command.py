@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from textwrap import dedent
 
@@ -189,3 +190,84 @@ def test_the_commentary_tells_what_is_done(tmp_path: Path) -> None:
     assert "its code goes by value" in outcome.stderr
     assert f"started worker, pid {pid}, by spawn" in outcome.stderr
     assert f"the process with pid {pid} has ended: exit code 0" in outcome.stderr
+
+
+RETURNING = """
+import multiprocessing
+import sys
+
+class Record:
+    pass
+
+def make(_):
+    return Record()
+
+if __name__ == "__main__":
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        print(isinstance(pool.map(make, [1])[0], Record))
+"""
+
+
+@METHODS
+@pytest.mark.parametrize("form", ["program.py", "-m program", "-m package", "package", "part.zip"])
+def test_objects_of_the_main_module_come_back(method: str, form: str, tmp_path: Path) -> None:
+    """A child knows its classes as those of ``__mp_main__``: here, too, that is the program."""
+    (tmp_path / "program.py").write_text(RETURNING)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    (tmp_path / "package" / "__main__.py").write_text(RETURNING)
+    with zipfile.ZipFile(tmp_path / "part.zip", "w") as archive:
+        archive.writestr("__main__.py", RETURNING)
+
+    outcome = run(tmp_path, *form.split(), method)
+
+    assert (outcome.stdout, outcome.stderr) == ("True\n", "")
+
+
+def test_a_missing_module_is_said_as_python_says_it(tmp_path: Path) -> None:
+    """In one line, exit code 1."""
+    expected = run_program(["-m", "missing"], cwd=tmp_path, check=False)
+
+    outcome = run(tmp_path, "-m", "missing")
+
+    assert outcome == expected
+
+
+def test_what_stands_in_for_a_module_is_pickled_by_name(tmp_path: Path) -> None:
+    """By cloudpickle (Ray, Dask) and copy, as any module, and so are our doors."""
+    code = (
+        "import copy, cloudpickle, multiprocessing, multiprocessing.connection as connection\n"
+        "import procession.process\n"
+        "for module in (multiprocessing, connection, procession.process):\n"
+        "    print(cloudpickle.loads(cloudpickle.dumps(module)) is module is copy.copy(module))\n"
+    )
+
+    assert run(tmp_path, "-c", code).stdout == "True\nTrue\nTrue\n"
+
+
+def test_a_start_method_that_a_library_adds_is_found(tmp_path: Path) -> None:
+    """Loky adds its own, in the place where the standard library looks."""
+    code = (
+        "import multiprocessing, multiprocessing.context as context\n"
+        "class Own(context.SpawnContext): _name = 'own'\n"
+        "own = context._concrete_contexts['own'] = Own()\n"
+        "multiprocessing.set_start_method('own')\n"
+        "print(multiprocessing.get_context('own') is own is multiprocessing.get_context())\n"
+    )
+
+    assert run(tmp_path, "-c", code).stdout == "True\n"
+
+
+def test_loky_finds_the_standard_library(tmp_path: Path) -> None:
+    """It is made of the insides of the standard queues; all others find ours."""
+    for package in ("loky", "lokyish"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("")
+        (tmp_path / package / "queues.py").write_text(
+            "import multiprocessing\nfrom multiprocessing.queues import Queue\n"
+            "MODULES = (Queue.__module__, multiprocessing.get_context().__module__)\n"
+            "OURS = [module.startswith('procession') for module in MODULES]\n"
+        )
+    code = "import loky.queues, lokyish.queues; print(loky.queues.OURS, lokyish.queues.OURS)"
+
+    assert run(tmp_path, "-c", code).stdout == "[False, False] [True, True]\n"

@@ -160,7 +160,8 @@ class BaseContext(std.BaseContext):
         if method is None:
             return self
         try:
-            context = CONTEXTS[method]
+            # What others add (loky does) is in the standard library's table, ours in our own.
+            context = CONTEXTS.get(method) or std._concrete_contexts[method]  # type: ignore[attr-defined]  # noqa: SLF001
         except (KeyError, TypeError):
             known = ", ".join(repr(name) for name in CONTEXTS)
             raise ValueError(

@@ -38,6 +38,10 @@ class _Door(ModuleType):
                 return
         super().__delattr__(name)
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        """Travel by name, as modules do with cloudpickle and dill."""
+        return _imported, (self.__name__,)
+
     def _lends(self, name: str, value: Any) -> bool:
         """Whether a name is the standard module's; not if it is ours, or a submodule of ours."""
         if name.startswith("__") or isinstance(value, ModuleType):

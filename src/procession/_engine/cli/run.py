@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"procession run: can't open file {script!r}: there is no such file\n")
         return 2
     if _is_package(script):
-        return _run(arguments.arguments, script, script, lambda: _run_package(script))
+        return _run(arguments.arguments, script, script, _run_package)
     return _run(arguments.arguments, folder, script, lambda: _run_file(script))
 
 
@@ -94,22 +94,32 @@ def _run_file(script: str) -> None:
 
 def _execute(source: str | bytes, name: str, file: str | None, loader: Any = None) -> None:
     """Run source as ``__main__``, which stays so until the interpreter ends."""
-    main = ModuleType("__main__")
-    main.__builtins__ = sys.modules["builtins"]  # type: ignore[attr-defined]
+    main = _new_main()
     main.__loader__ = loader
     if file is not None:
         main.__file__ = file
         main.__cached__ = None  # type: ignore[attr-defined]
-    sys.modules["__main__"] = main
     exec(compile(source, name, "exec", dont_inherit=True), vars(main))  # noqa: S102
 
 
-def _run_module(name: str) -> None:
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
+def _new_main() -> ModuleType:
+    """Put an empty ``__main__`` in the place of ours, also for what children send back."""
+    main = ModuleType("__main__")
+    main.__builtins__ = sys.modules["builtins"]  # type: ignore[attr-defined]
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+    return main
 
 
-def _run_package(place: str) -> None:
-    runpy.run_path(place, run_name="__main__")
+def _run_module(name: str, is_package: bool = False) -> None:
+    _new_main()
+    # What the interpreter itself calls, for -m and for folders and zip files.
+    run: Callable[[str, bool], object] = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001
+    run(name, not is_package)
+
+
+def _run_package() -> None:
+    """Run the ``__main__`` of what is first in ``sys.path``."""
+    _run_module("__main__", is_package=True)
 
 
 def _is_package(place: str) -> bool:

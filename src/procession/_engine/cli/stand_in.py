@@ -4,6 +4,9 @@
 our door first, else those of the standard module.  So whoever imports them from now on, in whatever
 form, finds ours; the standard library's own modules, which are loaded before and not touched, find
 also what only they know of.  Children do the same before they import anything of the program.
+
+Loky (joblib's own workers) is left alone: it has a start method, processes and queues of its own,
+which are made of the insides of the standard ones.
 """
 
 from __future__ import annotations
@@ -13,16 +16,22 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import procession._engine as engine
 from procession._engine import passthrough
 from procession._engine.config import explain
 from procession._engine.process.main_module import FIRST
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["StandIn", "install"]
 
 STANDARD, OURS = "multiprocessing", "procession"
+
+_LEFT_ALONE = ("loky", "joblib.externals.loky")
+"""Packages that find the standard library here."""
 
 
 class StandIn(ModuleType):
@@ -37,6 +46,8 @@ class StandIn(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Return a submodule's stand-in, our name, or the standard module's."""
+        if _is_left_alone(sys._getframe(1).f_globals):  # noqa: SLF001
+            return getattr(self.__dict__["_stand_in_for"][1], name)
         submodule = sys.modules.get(f"{self.__name__}.{name}")
         if isinstance(submodule, StandIn):
             return submodule
@@ -55,10 +66,20 @@ class StandIn(ModuleType):
         """Take a name away where it is looked up, as who has replaced it may do."""
         delattr(self.__dict__["_stand_in_for"][0], name)
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        """Travel by name, as modules do with cloudpickle and dill."""
+        return importlib.import_module, (self.__name__,)
+
     def __dir__(self) -> list[str]:
         """Return the names of both."""
         door, standard = self.__dict__["_stand_in_for"]
         return sorted({*dir(door), *dir(standard)})
+
+
+def _is_left_alone(asking: dict[str, Any]) -> bool:
+    """Whether a name is asked for by code, with these globals, of a package that we leave alone."""
+    name = str(asking.get("__name__"))
+    return any(name == package or name.startswith(package + ".") for package in _LEFT_ALONE)
 
 
 def install() -> None:
