@@ -35,7 +35,7 @@ SOURCES := pyproject.toml meson.build meson.options README.md LICENSE tools/pack
   $(shell find src core binding -type f ! -name '.*' ! -name '*.so' ! -name '*.pyc')
 MANIFEST := $(VENV)/.sources
 
-.PHONY: help demo test test-portable chaos examples conformance bench bench-all bench-report
+.PHONY: help demo test test-portable chaos examples conformance clients run-clients bench bench-all bench-report
 .PHONY: develop core-test sanitize lint layers docs-check format types dist clean FORCE
 .DELETE_ON_ERROR:
 
@@ -62,6 +62,12 @@ examples: $(INSTALLED) $(VENV)/.group-test ## run every example program under ev
 conformance: $(INSTALLED) ## run CPython's own tests of multiprocessing against procession
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
+clients: ## run programs of PyTorch, joblib, SciPy, ... on procession, in an environment of their own
+	@$(MAKE) --no-print-directory VENV=$(VENV)-clients run-clients
+
+run-clients: $(INSTALLED) $(VENV)/.group-test $(VENV)/.clients
+	@$(BIN)/python -m pytest tests/clients $(ARGS)
+
 bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure against multiprocessing and others, in under five minutes
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -76,6 +82,14 @@ $(VENV)/.peers $(VENV)/.peers-all: $(VENV)/.%: bench/%.txt $(VENV_MADE)
 	@echo 'installing rivals ($*)'
 	@sed -n 's/^\([A-Za-z].*\)/\1/p' $< bench/peers.txt | sort -u | while read -r rival; do \
 	  $(PIP) install "$$rival" 2>/dev/null || echo "left out: $$rival cannot be installed"; done
+	@touch $@
+
+# The same for clients; all at once is quicker, and one at a time tells which one it is.
+$(VENV)/.clients: tests/clients/requirements.txt $(VENV_MADE)
+	@echo 'installing clients'
+	@$(PIP) install --requirement $< 2>/dev/null || \
+	  sed -n 's/^\([A-Za-z][^#]*\).*/\1/p' $< | while read -r client; do \
+	    $(PIP) install "$$client" 2>/dev/null || echo "left out: $$client cannot be installed"; done
 	@touch $@
 
 # ---- for developers --------------------------------------------------------------------

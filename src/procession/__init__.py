@@ -59,6 +59,7 @@ if passthrough.TYPE_CHECKING:
     from . import forkserver as forkserver
     from . import futures as futures
     from . import heap as heap
+    from . import joblib as joblib
     from . import managers as managers
     from . import pool as pool
     from . import process as process
@@ -112,7 +113,7 @@ if passthrough.TYPE_CHECKING:
 else:
     __getattr__ = passthrough.late_names_of(
         __name__,
-        "connection context dummy errors forkserver futures heap managers pool popen_fork"
+        "connection context dummy errors forkserver futures heap joblib managers pool popen_fork"
         " popen_forkserver popen_spawn_posix popen_spawn_win32 process queues reduction"
         " resource_sharer resource_tracker shared_memory sharedctypes spawn synchronize util",
         "procession._engine.context:_default_context",
