@@ -409,21 +409,26 @@ def test_a_main_module_that_starts_threads_is_not_forked(run_script: RunScript) 
     assert outcome.stdout.splitlines() == ["True True"] * 2
 
 
-def test_a_main_module_that_asks_for_its_parent_finds_one(run_script: RunScript) -> None:
-    """``parent_process() is None`` is true in the main process only, the server's import too."""
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_main_module_that_asks_for_its_parent_finds_one(
+    method: str, run_script: RunScript
+) -> None:
+    """``parent_process() is None`` is true in the main process only, at its import too."""
     outcome = run_script(
         """
+        import sys
         import procession
 
         def tell():
             print("child", flush=True)
 
         if procession.parent_process() is None:
-            process = procession.get_context("forkserver").Process(target=tell)
+            process = procession.get_context(sys.argv[1]).Process(target=tell)
             process.start()
             process.join()
             print("parent", process.exitcode)
-        """
+        """,
+        method,
     )
     assert outcome.stdout.splitlines() == ["child", "parent 0"]
 

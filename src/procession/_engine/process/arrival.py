@@ -52,12 +52,16 @@ def command(data: int, tracker: int) -> str:
 def main(file: BinaryIO, tracker_fd: int) -> NoReturn:
     """Become the process that the parent has written into ``file``, and end as it ends."""
     late_modules.install(tracker_fd)
+    import os  # noqa: PLC0415  # is there since the start of the interpreter
     from multiprocessing import process  # noqa: PLC0415  # finds the late modules
 
     _clear_main()
     me: Any = process.current_process()
     with file:
         me._inheriting = True  # noqa: SLF001  # nothing that is imported now may start processes
+        # Main modules ask whether there is a parent; the process learns more of it as it begins.
+        registry: Any = process
+        registry._parent_process = registry._ParentProcess("", os.getppid(), file.fileno())  # noqa: SLF001
         try:
             prepare(load(file))
             departure = load(file)
