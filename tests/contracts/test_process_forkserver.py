@@ -433,6 +433,19 @@ def test_a_main_module_that_asks_for_its_parent_finds_one(
     assert outcome.stdout.splitlines() == ["child", "parent 0"]
 
 
+def test_a_frozen_program_uses_the_standard_server(run_script: RunScript) -> None:
+    """Its executable is the program, and the standard server's command is what it is made for."""
+    outcome = run_script(
+        """
+        import sys
+        sys.frozen = True
+        from procession._engine.process import server_launcher
+        print(server_launcher.ServerPopen is server_launcher.ForkServerPopen)
+        """
+    )
+    assert outcome.stdout == "True\n"
+
+
 # ---- ends -------------------------------------------------------------------------------
 
 

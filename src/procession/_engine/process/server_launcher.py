@@ -43,8 +43,10 @@ def _preload_procession(server: Any) -> None:
 ServerPopen: type[Launcher] = ForkServerPopen
 """The launcher of this system."""
 
-# Our server needs sockets that keep messages whole, and tell the end of the other side.
-if sys.platform == "linux":
+# Our server needs sockets that keep messages whole, and tell the end of the other side.  A frozen
+# program (PyInstaller) knows the command of the standard library's server only; on ours it would
+# run its main module, which starts a server, which runs its main module.
+if sys.platform == "linux" and not getattr(sys, "frozen", False):
     from procession._engine.process import circumstances, warm_client, warm_main
 
     class WarmPopen(Launcher, popen_forkserver.Popen):
