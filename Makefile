@@ -63,7 +63,7 @@ conformance: $(INSTALLED) ## run CPython's own tests of multiprocessing against 
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
 clients: ## run programs of PyTorch, joblib, SciPy, ... on procession, in an environment of their own
-	@$(MAKE) --no-print-directory VENV=$(VENV)-clients run-clients
+	@$(MAKE) --no-print-directory PYTHON='$(BASE_PYTHON)' VENV=$(VENV)-clients run-clients
 
 run-clients: $(INSTALLED) $(VENV)/.group-test $(VENV)/.clients
 	@$(BIN)/python -m pytest tests/clients $(ARGS)
