@@ -119,7 +119,6 @@ put_result(psn_work_loop *self, PyObject *message)
         .first = message, .block = true, .deadline = PSN_FOREVER, .claim = -1};
     psn_queue_object *results = (psn_queue_object *)self->results;
     int status = psn_queue_put_object(results, &how);
-    words(self)[BYTES_OUT] = (int64_t)results->bytes_put;
     Py_DECREF(message);
     return status;
 }
@@ -348,6 +347,13 @@ execute(psn_work_loop *self, PyObject *message)
 
 /* ---- the loop ---- */
 
+/* What was sent so far, from here or by the methods of the subclass. */
+static void
+note_bytes_out(psn_work_loop *self)
+{
+    words(self)[BYTES_OUT] = (int64_t)((psn_queue_object *)self->results)->bytes_put;
+}
+
 /* NULL without an exception: the queue is gone. */
 static PyObject *
 next_message(psn_work_loop *self)
@@ -357,6 +363,7 @@ next_message(psn_work_loop *self)
     psn_queue_object *tasks = (psn_queue_object *)self->tasks;
     uint64_t begun = psn_now();
     words(self)[PLACE] = IDLE;
+    note_bytes_out(self);
     PyObject *message = psn_queue_take_object(tasks, &how);
     words(self)[WAITING] += (int64_t)(psn_now() - begun);
     words(self)[BYTES_IN] = (int64_t)tasks->bytes_taken;
@@ -391,6 +398,7 @@ loop_run(PyObject *op, PyObject *most_messages)
             return NULL;
     }
     words(self)[PLACE] = IDLE;
+    note_bytes_out(self);
     Py_RETURN_NONE;
 }
 

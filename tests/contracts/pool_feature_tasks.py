@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -57,3 +58,36 @@ def hang_deaf(path: str) -> None:
     """Tell that it has begun, and end by a kill only."""
     Path(path).write_text("begun")
     deaf_if_negative(-1)
+
+
+def give_back(value: object) -> object:
+    return value
+
+
+class _Shut:
+    """What pickles and does not unpickle."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return int, ("no number",)
+
+
+def opens_nowhere() -> object:
+    return _Shut()
+
+
+def spoil_zero(value: int) -> object:
+    return value or _Shut()
+
+
+def die_first(path: str, value: int) -> int:
+    """Kill the worker at the first attempt, which is known by a file."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+def exit_if_negative(value: int) -> int:
+    if value < 0:
+        os._exit(7)
+    return value

@@ -89,6 +89,7 @@ class Board:
         self._words = _as_words(self._memory)
         self._struck = slots * _WORDS_PER_SLOT
         self._first_order = 0
+        self._past = [0] * ORDER
 
     def words(self, slot: int) -> memoryview:
         """The words of one slot, for who writes some at every task."""
@@ -106,9 +107,20 @@ class Board:
         """Order a worker to end before its next task."""
         self._words[slot * _WORDS_PER_SLOT + ORDER] = LEAVE
 
+    def is_sent_away(self, slot: int) -> bool:
+        """Whether the worker was ordered to end."""
+        return self._words[slot * _WORDS_PER_SLOT + ORDER] == LEAVE
+
+    def total(self, word: int) -> int:
+        """Return what all workers counted, also those that are no more."""
+        places = range(word, self._slots * _WORDS_PER_SLOT, _WORDS_PER_SLOT)
+        return self._past[word] + sum(self._words[place] for place in places)
+
     def clear(self, slot: int) -> None:
-        """Make a slot ready for a worker that is about to start."""
+        """Make a slot ready for a worker about to start; what the last one counted is kept."""
         words = self.words(slot)
+        for word in range(TASKS, ORDER):
+            self._past[word] += words[word]
         for word in range(ORDER):
             words[word] = 0
         words[PLACE] = STARTING

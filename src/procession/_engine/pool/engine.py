@@ -28,6 +28,7 @@ from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
+from procession._engine.pool.stats import Tally
 from procession._engine.pool.steps import Chunk, is_plain, take_results
 from procession._engine.pool.supervisor import Supervisor
 
@@ -70,6 +71,7 @@ class Engine:
         self._ledger = Ledger(self.tasks)
         self.deadlines = Deadlines(self.crew, self._ledger)
         self.canceller = Canceller(self, self._ledger)
+        self.tally = Tally(self, self._ledger)
         self.healer = Healer(self, self._ledger)
         self._inbox: deque[Any] = deque()
         self.feeding: dict[int, Call] = {}
@@ -248,6 +250,7 @@ class Engine:
         """Take in that a task that is in no message ended with an exception.  Lock held."""
         alone = Chunk(call, index, (None,), call.sink)
         alone.deliver(0, (call.settle(index, error),), 0.0)
+        self._ledger.ended += 1
 
     # ---- results come back
 
@@ -302,7 +305,7 @@ class Engine:
             return
         chunk = self._ledger.chunk(message[0])
         if chunk is not None:
-            mail.take_in(message, chunk)
+            self._ledger.ended -= mail.take_in(message, chunk)
             self._look_at(chunk)
 
     def _look_at(self, chunk: Chunk) -> None:
@@ -329,6 +332,7 @@ class Engine:
             call.recipe.close()
         self.calls.pop(call.number, None)
         del self._ledger.chunks[chunk.ticket]
+        self._ledger.ended += 1
         if self.state is CLOSE and not self.calls:
             self._stop_workers()
 
@@ -443,6 +447,7 @@ class Engine:
             self.supervisor.dismiss()
         with self.collector.role(), self.lock:
             if not self.closed:
+                self.tally.close()
                 self.closed = True
                 self.state = TERMINATE
                 self.tasks.close()

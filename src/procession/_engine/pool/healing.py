@@ -28,6 +28,8 @@ class _Loss(NamedTuple):
     place: int
     attempt: Attempt
     overrun: TaskTimeoutError | None
+    was_asked: bool
+    """Whether the worker was told to end."""
 
 
 class Healer:
@@ -73,15 +75,19 @@ class Healer:
             attempt = Attempt(process.pid, process.exitcode)
             place = crew.board.place(slot)
             overrun = self._engine.deadlines.verdict(slot, ticket, place)
-            self._losses.append(_Loss(ticket, place, attempt, overrun))
+            was_asked = crew.board.is_sent_away(slot)
+            self._losses.append(_Loss(ticket, place, attempt, overrun, was_asked))
         self._engine.deadlines.forget(slot)
         self._ledger.forget_claim(slot)
 
     def _replace(self, slot: int) -> BaseException | None:
         """Start a worker in a slot; returns the error when the pool cannot go on.  Lock held."""
         engine, crew = self._engine, self._engine.crew
+        process = crew.processes[slot]
         if slot not in crew.vacant:
-            error = self.starts.verdict(crew.processes[slot], slot, crew)
+            if process.exitcode != 0 and engine.wants_workers():
+                engine.tally.deaths += not crew.board.is_sent_away(slot)
+            error = self.starts.verdict(process, slot, crew)
             if error is not None:
                 return error
         if not engine.wants_workers():
@@ -91,6 +97,7 @@ class Healer:
         except OSError as error:
             # With fewer workers it goes on, and the slot is tried again later.
             return None if crew.living() else error
+        engine.tally.replaced += 1
         return None
 
     def _restore(self, loss: _Loss) -> None:
@@ -99,10 +106,16 @@ class Healer:
         if chunk is None:  # its results came before the death
             return
         call = chunk.call
+        begun = max(0, loss.place + 1 - chunk.delivered)
         again, ended = split_after_death(chunk, loss.place, loss.attempt, loss.overrun)
         if ended is not None:
             index, error = ended
             self._engine.settle(call, index, error)
+        if self._engine.wants_workers():
+            tally = self._engine.tally
+            tally.retries += begun - (ended is not None)
+            # A task may end its worker as one ends in good order: os._exit(0).
+            tally.deaths += loss.attempt.exitcode == 0 and not loss.was_asked
         call.give_back(again)
         self._ledger.leave(loss.ticket)
         self._engine.note_returned(call)

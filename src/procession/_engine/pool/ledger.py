@@ -32,11 +32,13 @@ class Ledger:
     """Tickets and their chunks.  All access is under the engine's lock.
 
     ``chunks`` is also where the collector looks up what a result belongs to, in one step.
+    ``ended`` is the number of tasks that ended and are in it no more.
     """
 
     def __init__(self, tasks: Any) -> None:
         self._tasks = tasks
         self.chunks: dict[int, Chunk] = {}
+        self.ended = 0
         self._next = 0
 
     def __len__(self) -> int:
@@ -80,7 +82,17 @@ class Ledger:
         chunk.call.open.discard(ticket)
         chunk.call.tasks_open -= chunk.size
         del self.chunks[ticket]
+        self.ended += chunk.delivered
         return chunk
+
+    def count(self) -> tuple[int, int]:
+        """Return how many tasks have ended, and how many have not that have a ticket."""
+        ended, under_way = self.ended, 0
+        for chunk in tuple(self.chunks.values()):
+            delivered = chunk.delivered
+            ended += delivered
+            under_way += chunk.size - delivered
+        return ended, under_way
 
     def clear(self) -> None:
         """Forget everything: the calls were ended otherwise."""

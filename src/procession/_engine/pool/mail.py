@@ -71,20 +71,24 @@ def _bodies_one_by_one(
     return [(chunk, (chunk.call.recipe_text, 1, data, buffers))]
 
 
-def take_in(message: tuple[Any, ...], chunk: Chunk) -> None:
-    """Put what a worker wrote where it belongs, and note how far the chunk has come."""
+def take_in(message: tuple[Any, ...], chunk: Chunk) -> int:
+    """Put what a worker wrote where it belongs, and note how far the chunk has come.
+
+    Returns how many of the tasks that it has delivered are to be run again.
+    """
     kind = len(message)
     if kind == _REFUSED:
-        _take_in_refusal(chunk, message[1], message[2])
-    elif kind == _PLAIN_RESULT:
+        return _take_in_refusal(chunk, message[1], message[2])
+    if kind == _PLAIN_RESULT:
         chunk.deliver(message[1], (message[2],), message[3])
     elif kind == _PLAIN_RESULTS:
         chunk.deliver(message[1], message[3], message[4])
     else:
-        _take_in_parcel(message, chunk)
+        return _take_in_parcel(message, chunk)
+    return 0
 
 
-def _take_in_parcel(message: tuple[Any, ...], chunk: Chunk) -> None:
+def _take_in_parcel(message: tuple[Any, ...], chunk: Chunk) -> int:
     _, offset, count, data, buffers, failures, seconds = message
     call, first = chunk.call, chunk.first + offset
     try:
@@ -92,30 +96,35 @@ def _take_in_parcel(message: tuple[Any, ...], chunk: Chunk) -> None:
     except Exception as error:  # whatever the user's class raises
         if count == 1:
             chunk.deliver(offset, (call.settle(first, error),), seconds)
-        else:  # one of them: each is run again, alone, so that only that one fails
-            again = range(offset, offset + count)
-            call.give_back([part_of(chunk, place, place + 1, chunk.attempts) for place in again])
-            chunk.delivered = max(chunk.delivered, offset + count)
-        return
+            return 0
+        # One of them: each is run again, alone, so that only that one fails.
+        again = range(offset, offset + count)
+        call.give_back([part_of(chunk, place, place + 1, chunk.attempts) for place in again])
+        chunk.delivered = max(chunk.delivered, offset + count)
+        return len(again)
     for place, failure in (failures or {}).items():
         index = first + place
         values[place] = call.settle(index, unpack_failure(failure, call.describe(index)))
     chunk.deliver(offset, values, seconds)
+    return 0
 
 
-def _take_in_refusal(chunk: Chunk, reason: int, failure: bytes) -> None:
+def _take_in_refusal(chunk: Chunk, reason: int, failure: bytes) -> int:
     """A function that cannot be unpickled fails all tasks; an item, the one that it is."""
-    size, call = chunk.size, chunk.call
+    size: int = chunk.size
+    call = chunk.call
     if reason == SKIPPED:  # and yet it is wanted: its cancellation came too late
         call.give_back([part_of(chunk, 0, size, chunk.attempts)])
         chunk.delivered = size
-    elif reason == NO_FUNCTION or size == 1:
+        return size
+    if reason == NO_FUNCTION or size == 1:
         errors = [
             call.settle(index, unpack_failure(failure, call.describe(index)))
             for index in range(chunk.first, chunk.first + size)
         ]
         chunk.deliver(0, errors, 0.0)
         chunk.ran = 0
-    else:
-        call.give_back([part_of(chunk, place, place + 1, chunk.attempts) for place in range(size)])
-        chunk.delivered = size
+        return 0
+    call.give_back([part_of(chunk, place, place + 1, chunk.attempts) for place in range(size)])
+    chunk.delivered = size
+    return size

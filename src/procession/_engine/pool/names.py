@@ -24,6 +24,7 @@ from procession._engine.pool.results import (
     IMapUnorderedIterator,
     MapResult,
 )
+from procession._engine.pool.stats import PoolStats, WorkerStats
 
 __all__ = [
     "CLOSE",
@@ -38,8 +39,10 @@ __all__ = [
     "MapResult",
     "MaybeEncodingError",
     "Pool",
+    "PoolStats",
     "RemoteTraceback",
     "ThreadPool",
+    "WorkerStats",
     "mapstar",
     "starmapstar",
     "worker",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from procession._engine.pool.calls import Call, MapCall
+    from procession._engine.pool.stats import PoolStats
 
 __all__ = ["Pool"]
 
@@ -290,6 +291,21 @@ class Pool(standard.Pool):
     def _run_list(self, call: MapCall) -> list[Any]:
         values: list[Any] = self._run(call)
         return values
+
+    # ---- asking
+
+    def stats(self) -> PoolStats:
+        """Return what the pool has done so far: tasks, deaths, bytes, times of the workers.
+
+        May be called from any thread and at any time; after the end of the pool it returns the
+        last figures.
+        """
+        engine = self._engine
+        engine.check_process()
+        if not engine.closed:  # what came and was not yet looked at counts as well
+            engine.collector.try_as_collector(engine.collect)
+        with engine.lock:
+            return engine.tally.stats()
 
     # ---- the end
 

@@ -1,0 +1,155 @@
+"""What a pool has done so far, as plain figures, and where they come from.
+
+Nothing is measured for it.  Workers count on the board in any case, each in its own words; the
+ledger knows what is on its way; the queues count their bytes; deaths are written down by who
+replaces the dead.  Asking reads these.  When the pool gives its memory back, the figures of
+that moment are kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from procession._engine.pool.board import (
+    BYTES_IN,
+    BYTES_OUT,
+    PACKING,
+    TASKS,
+    WAITING,
+    WORKING,
+)
+
+if TYPE_CHECKING:
+    from procession._engine.pool.engine import Engine
+    from procession._engine.pool.ledger import Ledger
+
+__all__ = ["PoolStats", "Tally", "WorkerStats"]
+
+_NANOSECONDS: Final = 1e9
+
+
+class WorkerStats(NamedTuple):
+    """What one worker has done since it started, up to its latest message."""
+
+    slot: int
+    """Its place in the pool, from 0; a replacement has the place of the one before."""
+
+    pid: int
+    """Process id."""
+
+    tasks: int
+    """Tasks that it ran to their end, with a result or an exception."""
+
+    seconds_working: float
+    """Time in tasks."""
+
+    seconds_waiting: float
+    """Time in which it had nothing to do."""
+
+    seconds_packing: float
+    """Time for unpickling arguments, and for pickling and sending results."""
+
+    bytes_in: int | None
+    """Bytes that it took; None where they are not counted (portable transport)."""
+
+    bytes_out: int | None
+    """Bytes that it sent; None as above."""
+
+
+class PoolStats(NamedTuple):
+    """What a pool has done since it was made.
+
+    The sums are of all workers that it ever had; ``workers`` has those of now.
+    """
+
+    tasks_done: int
+    """Tasks that ended, each counted once, with a result or an exception."""
+
+    tasks_in_flight: int
+    """Tasks that were sent and have not ended: on their way, running, or to be sent again."""
+
+    retries: int
+    """Tasks that had begun and were sent again, as their worker died."""
+
+    deaths: int
+    """Workers that died: not those that ended in good order, and not those that we killed
+    for a time limit or a cancellation."""
+
+    replaced: int
+    """Workers that were replaced, whatever ended them."""
+
+    bytes_to_workers: int | None
+    """Bytes sent to workers, arrays included; None where they are not counted."""
+
+    bytes_from_workers: int | None
+    """Bytes taken from workers; None as above."""
+
+    seconds_working: float
+    """Time in tasks, of all workers together."""
+
+    seconds_waiting: float
+    """Time in which workers had nothing to do."""
+
+    seconds_packing: float
+    """Time that workers took to unpickle, pickle and send."""
+
+    workers: tuple[WorkerStats, ...]
+    """The workers of now, by slot; after the end of the pool, the last ones."""
+
+
+class Tally:
+    """Counts what nobody else counts, and reads the rest.  All under the engine's lock."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._last: PoolStats | None = None
+        self.retries = 0
+        self.deaths = 0
+        self.replaced = 0
+
+    def close(self) -> None:
+        """Keep the figures of now: the pool gives its memory back."""
+        self._last = self._read()._replace(tasks_in_flight=0)
+
+    def stats(self) -> PoolStats:
+        """Return the figures."""
+        return self._read() if self._last is None else self._last
+
+    def _read(self) -> PoolStats:
+        engine = self._engine
+        done, in_flight = self._ledger.count()
+        in_flight += sum(
+            chunk.size for call in engine.calls.values() for chunk in tuple(call.returned)
+        )
+        sent = getattr(engine.tasks, "bytes_put", None)
+        board = engine.crew.board
+        return PoolStats(
+            tasks_done=done,
+            tasks_in_flight=in_flight,
+            retries=self.retries,
+            deaths=self.deaths,
+            replaced=self.replaced,
+            bytes_to_workers=sent,
+            bytes_from_workers=getattr(engine.results, "bytes_taken", None),
+            seconds_working=board.total(WORKING) / _NANOSECONDS,
+            seconds_waiting=board.total(WAITING) / _NANOSECONDS,
+            seconds_packing=board.total(PACKING) / _NANOSECONDS,
+            workers=tuple(
+                self._worker(slot, process.pid, counts_bytes=sent is not None)
+                for slot, process in enumerate(engine.crew.processes)
+            ),
+        )
+
+    def _worker(self, slot: int, pid: int, *, counts_bytes: bool) -> WorkerStats:
+        words = self._engine.crew.board.words(slot)
+        return WorkerStats(
+            slot=slot,
+            pid=pid,
+            tasks=words[TASKS],
+            seconds_working=words[WORKING] / _NANOSECONDS,
+            seconds_waiting=words[WAITING] / _NANOSECONDS,
+            seconds_packing=words[PACKING] / _NANOSECONDS,
+            bytes_in=words[BYTES_IN] if counts_bytes else None,
+            bytes_out=words[BYTES_OUT] if counts_bytes else None,
+        )
