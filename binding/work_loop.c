@@ -5,6 +5,7 @@
  *
  *   may_begin(ticket) -> bool              the parent has an order: may this message be begun?
  *   leave_if_told()                        the parent has an order: exit if it is to leave
+ *   has_outgrown() -> bool                 is this process too big? asked only of a bounded worker
  *   learn(ticket, recipe) -> Method, None  a function not yet known; None: refused, and told
  *   open(ticket, data, buffers)            the items of a parcel; None: refused, and told
  *   send(ticket, first, values, failures, seconds)   results that are not plain, or failures
@@ -31,6 +32,9 @@ enum { MAP = 'm', STARMAP = 's', APPLY = 'a' };
 
 static const double FLUSH_SECONDS = 0.05;
 
+/* Work after which the memory in use is looked at: time enough to take some megabytes. */
+static const int64_t LOOK_NANOSECONDS = 1000000;
+
 typedef struct {
     PyObject_HEAD
     PyObject *tasks, *results; /* queues */
@@ -39,6 +43,8 @@ typedef struct {
     int slot;
     unsigned forks;
     bool interruptible;
+    bool bounded;      /* has a limit of memory */
+    int64_t looked_at; /* busy time when its memory was looked at last */
 } psn_work_loop;
 
 /* A message being worked on.  All references are borrowed, but for items. */
@@ -373,6 +379,20 @@ next_message(psn_work_loop *self)
     return message;
 }
 
+/* Whether the worker is to end because of its memory; 1 for yes, -1 with an exception. */
+static int
+has_had_enough(psn_work_loop *self)
+{
+    int64_t busy = words(self)[WORKING] + words(self)[PACKING];
+    if (busy - self->looked_at < LOOK_NANOSECONDS)
+        return 0;
+    self->looked_at = busy;
+    PyObject *outgrown = PyObject_CallMethod((PyObject *)self, "has_outgrown", NULL);
+    int status = outgrown == NULL ? -1 : outgrown == Py_True;
+    Py_XDECREF(outgrown);
+    return status;
+}
+
 static PyObject *
 loop_run(PyObject *op, PyObject *most_messages)
 {
@@ -394,8 +414,12 @@ loop_run(PyObject *op, PyObject *most_messages)
         }
         int status = execute(self, message);
         Py_DECREF(message);
+        if (status == 0 && self->bounded)
+            status = has_had_enough(self);
         if (status < 0)
             return NULL;
+        if (status > 0)
+            break;
     }
     words(self)[PLACE] = IDLE;
     note_bytes_out(self);
@@ -474,6 +498,8 @@ static PyMethodDef loop_methods[] = {
 static PyMemberDef loop_members[] = {
     {"interruptible", T_BOOL, offsetof(psn_work_loop, interruptible), 0,
      PyDoc_STR("Whether a task of the user's runs.")},
+    {"bounded", T_BOOL, offsetof(psn_work_loop, bounded), 0,
+     PyDoc_STR("Whether the process may have so much memory only.")},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -270,6 +270,7 @@ class WorkLoop:
     """What a pool's worker does for every message and task; the rest is its subclass'."""
 
     interruptible: bool
+    bounded: bool
 
     def __init__(
         self,

@@ -91,3 +91,18 @@ def exit_if_negative(value: int) -> int:
     if value < 0:
         os._exit(7)
     return value
+
+
+_kept: list[bytearray] = []
+
+
+def keep_memory(size: int) -> tuple[int, int]:
+    """Take memory for good; returns how many tasks of this worker have, and its pid."""
+    _kept.append(bytearray(b"x") * size)
+    return len(_kept), os.getpid()
+
+
+def use_memory(size: int) -> int:
+    """Take memory and give it back."""
+    del (bytearray(b"x") * size)[:]
+    return os.getpid()

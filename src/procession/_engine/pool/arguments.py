@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from procession._engine.pool import memory
 from procession._engine.pool.crew import MOST_WORKERS
 from procession._engine.pool.policy import usable_cpus
 
 __all__ = [
     "checked_callable",
+    "checked_memory",
     "checked_policy",
     "checked_processes",
     "checked_retries",
@@ -45,6 +47,21 @@ def checked_share(maxtasksperchild: Any) -> int | None:
     if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
         raise ValueError("maxtasksperchild must be a positive int or None")
     return maxtasksperchild
+
+
+def checked_memory(max_memory_per_child: Any) -> int | None:
+    """Return max_memory_per_child.
+
+    Raises ValueError when it is no positive int and not None, NotImplementedError where the system
+    does not tell a process' memory.
+    """
+    if max_memory_per_child is None:
+        return None
+    if not isinstance(max_memory_per_child, int) or max_memory_per_child <= 0:
+        raise ValueError("max_memory_per_child must be a positive int (bytes) or None")
+    if not memory.IS_KNOWN:
+        raise NotImplementedError("max_memory_per_child: this system does not tell memory in use")
+    return max_memory_per_child
 
 
 def checked_retries(retries: Any) -> int:

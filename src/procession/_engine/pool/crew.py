@@ -14,7 +14,9 @@ from procession._engine.pool.board import Board
 from procession._engine.pool.worker import work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from procession._engine.pool.worker import Terms
 
 __all__ = ["MOST_WORKERS", "Crew", "Plan"]
 
@@ -28,19 +30,10 @@ _GRACE_SECONDS: Final = 1.0
 class Plan:
     """How to make a worker: what the pool was given."""
 
-    def __init__(
-        self,
-        make: Callable[..., Any],
-        context: Any,
-        initializer: Callable[..., object] | None,
-        initargs: Iterable[Any],
-        most_messages: int | None,
-    ) -> None:
+    def __init__(self, make: Callable[..., Any], context: Any, terms: Terms) -> None:
         self.make = make
         self.context = context
-        self.initializer = initializer
-        self.initargs = initargs
-        self.most_messages = most_messages
+        self.terms = terms
 
 
 class Crew:
@@ -72,15 +65,7 @@ class Crew:
     def _start(self, slot: int) -> Any:
         plan = self._plan
         self.board.clear(slot)
-        arguments = (
-            self._tasks,
-            self._results,
-            self.board,
-            slot,
-            plan.initializer,
-            plan.initargs,
-            plan.most_messages,
-        )
+        arguments = (self._tasks, self._results, self.board, slot, plan.terms)
         process = plan.make(plan.context, target=work, args=arguments)
         process.name = process.name.replace("Process", "PoolWorker")
         process.daemon = True

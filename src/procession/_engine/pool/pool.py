@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from procession._engine import lifecycle
 from procession._engine.pool.arguments import (
     checked_callable,
+    checked_memory,
     checked_processes,
     checked_retries,
     checked_share,
@@ -31,6 +32,7 @@ from procession._engine.pool.results import (
     IMapUnorderedIterator,
     MapResult,
 )
+from procession._engine.pool.worker import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,9 +56,11 @@ class Pool(standard.Pool):
 
     ``processes``: how many; None: one for each CPU that this process may use.
     ``initializer(*initargs)`` runs first in each worker.  ``maxtasksperchild``: a worker is
-    replaced after so many tasks (chunks, where a method takes chunks).  ``context``: the start
-    method.  ``retries``: how often a task is run again after its worker died under it;
-    ``timeout``: seconds that each task may run, None for any; a call may say otherwise.
+    replaced after so many tasks (chunks, where a method takes chunks), ``max_memory_per_child``:
+    when it has more bytes of memory for itself after a message of tasks (a chunk, or about 2 ms
+    of work).  ``context``: the start method.  ``retries``: how often a task is run again after
+    its worker died under it; ``timeout``: seconds that each task may run, None for any; a call
+    may say otherwise.
 
     A worker that dies is replaced and its tasks are run by others; a task that takes its workers
     down with it raises ``WorkerDied``.  The worker of a task that runs for longer than its
@@ -80,6 +84,7 @@ class Pool(standard.Pool):
         *,
         retries: int = 1,
         timeout: float | None = None,
+        max_memory_per_child: int | None = None,
     ) -> None:
         # Not the base's __init__, which would start its threads.
         self._pool: list[Any] = []
@@ -91,8 +96,10 @@ class Pool(standard.Pool):
         self._maxtasksperchild = checked_share(maxtasksperchild)
         self._retries = checked_retries(retries)
         limit = checked_timeout(timeout)
-        plan = Plan(self.Process, self._ctx, initializer, tuple(initargs), maxtasksperchild)
-        self._engine = Engine(plan, self._processes)
+        terms = Terms(
+            initializer, tuple(initargs), maxtasksperchild, checked_memory(max_memory_per_child)
+        )
+        self._engine = Engine(Plan(self.Process, self._ctx, terms), self._processes)
         fixed = maxtasksperchild is not None
         self._calls = Maker(self._engine, self._processes, self._retries, limit, fixed=fixed)
         self._pool = self._engine.crew.processes

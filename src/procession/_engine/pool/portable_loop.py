@@ -28,6 +28,9 @@ __all__ = ["WorkLoop"]
 
 FLUSH_SECONDS: Final = 0.05
 
+LOOK_NANOSECONDS: Final = 1_000_000
+"""Work after which the memory in use is looked at: time enough to take some megabytes."""
+
 Failures = dict[int, bytes]
 
 
@@ -44,11 +47,14 @@ class WorkLoop:
         self._slot = slot
         self._pid = os.getpid()
         self.interruptible = False
+        self.bounded = False
+        self._looked_at = 0
 
     if TYPE_CHECKING:  # what the subclass has
 
         def may_begin(self, ticket: int) -> bool: ...
         def leave_if_told(self) -> None: ...
+        def has_outgrown(self) -> bool: ...
         def learn(self, ticket: int, recipe: bytes) -> Method | None: ...
         def open(self, ticket: int, data: bytes, buffers: Any) -> Sequence[Any] | None: ...
         def send(
@@ -82,7 +88,17 @@ class WorkLoop:
                 self._execute(message)
             del message
             done += 1
+            if self.bounded and self._has_had_enough():
+                break
         words[PLACE] = IDLE
+
+    def _has_had_enough(self) -> bool:
+        """Whether the worker is to end because of its memory, looked at now and then."""
+        busy = self._words[WORKING] + self._words[PACKING]
+        if busy - self._looked_at < LOOK_NANOSECONDS:
+            return False
+        self._looked_at = busy
+        return self.has_outgrown()
 
     def _execute(self, message: tuple[Any, ...]) -> None:
         ticket, recipe = message[:2]

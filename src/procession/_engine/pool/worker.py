@@ -18,8 +18,9 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from procession._engine.pool import memory
 from procession._engine.pool.board import LEAVE, ORDER
 from procession._engine.pool.failure import MaybeEncodingError, pack_failure
 from procession._engine.pool.parcel import pack, unpack
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from procession._engine.pool.board import Board
     from procession._engine.pool.recipe import Method
 
-__all__ = ["NO_FUNCTION", "NO_ITEMS", "SKIPPED", "START_FAILED", "work"]
+__all__ = ["NO_FUNCTION", "NO_ITEMS", "SKIPPED", "START_FAILED", "Terms", "work"]
 
 START_FAILED: Final = -1
 """In place of a ticket: the initializer raised."""
@@ -49,6 +50,15 @@ SKIPPED: Final = 2
 Failures = dict[int, bytes]
 
 
+class Terms(NamedTuple):
+    """What the pool was given for its workers; the same for each of them."""
+
+    initializer: Callable[..., object] | None
+    initargs: Iterable[Any]
+    most_messages: int | None
+    most_memory: int | None
+
+
 class Worker(WorkLoop):
     """The loop of one worker process, until it is told to stop or has done its share.
 
@@ -57,13 +67,15 @@ class Worker(WorkLoop):
     interrupt, as the parent decides whether the pool ends.
     """
 
-    def __init__(self, tasks: Any, results: Any, board: Board, slot: int) -> None:
+    def __init__(self, tasks: Any, results: Any, board: Board, slot: int, terms: Terms) -> None:
         self._book = RecipeBook()
         self._replies = results
         self._board = board
         self._number = slot
         self._orders = board.words(slot)
+        self._terms = terms
         super().__init__(tasks, results, self._book.methods, self._orders, slot)
+        self.bounded = terms.most_memory is not None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -72,12 +84,13 @@ class Worker(WorkLoop):
             self.interruptible = False
             raise KeyboardInterrupt
 
-    def start(self, initializer: Callable[..., object] | None, initargs: Iterable[Any]) -> bool:
+    def start(self) -> bool:
         """Run the initializer; returns whether the worker may work."""
+        terms = self._terms
         try:
-            if initializer is not None:
+            if terms.initializer is not None:
                 self.interruptible = True
-                initializer(*initargs)
+                terms.initializer(*terms.initargs)
         except BaseException as error:  # the parent raises it
             self._replies.put((START_FAILED, self._number, pack_failure(error)))
             return False
@@ -99,6 +112,11 @@ class Worker(WorkLoop):
         """End this process if the parent wants it: see deadlines.py and cancelling.py."""
         if self._orders[ORDER] == LEAVE:
             sys.exit()
+
+    def has_outgrown(self) -> bool:
+        """Whether this process has more memory than it may."""
+        most = self._terms.most_memory
+        return most is not None and memory.own_bytes() > most
 
     def learn(self, ticket: int, recipe: bytes) -> Method | None:
         """Read a recipe.  None, and the message is refused, when its function does not unpickle."""
@@ -156,21 +174,13 @@ class Worker(WorkLoop):
         self._replies.put((ticket, first, len(values), data, buffers, failures, seconds))
 
 
-def work(
-    tasks: Any,
-    results: Any,
-    board: Board,
-    slot: int,
-    initializer: Callable[..., object] | None,
-    initargs: Iterable[Any],
-    most_messages: int | None,
-) -> None:
+def work(tasks: Any, results: Any, board: Board, slot: int, terms: Terms) -> None:
     """Be a worker; the target of the pool's processes."""
     _show_lines_at_once()
-    worker = Worker(tasks, results, board, slot)
-    if not worker.start(initializer, initargs):
+    worker = Worker(tasks, results, board, slot, terms)
+    if not worker.start():
         sys.exit(1)
-    worker.run(most_messages)
+    worker.run(terms.most_messages)
 
 
 def _show_lines_at_once() -> None:
