@@ -106,3 +106,51 @@ def use_memory(size: int) -> int:
     """Take memory and give it back."""
     del (bytearray(b"x") * size)[:]
     return os.getpid()
+
+
+class State:
+    """What a worker builds once; it knows how often it was used."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.base = 1000
+        self.used = 0
+
+    def note(self, text: str) -> None:
+        with Path(self.path).open("a") as file:
+            file.write(text + "\n")
+
+
+def make_state(path: str) -> State:
+    state = State(path)
+    state.note(f"made by {os.getpid()}")
+    return state
+
+
+def end_state(state: State) -> None:
+    state.note(f"ended by {os.getpid()} after {state.used}")
+
+
+def add_to_state(state: State, value: int, more: int = 0) -> int:
+    return state.base + value + more
+
+
+def count_in_state(state: State, _: int) -> tuple[int, int]:
+    state.used += 1
+    return os.getpid(), state.used
+
+
+def nap_with_state(_: State, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def count_arguments(*arguments: object) -> int:
+    return len(arguments)
+
+
+def do_nothing() -> None:
+    pass
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError("refused")

@@ -16,6 +16,7 @@ __all__ = [
     "checked_processes",
     "checked_retries",
     "checked_share",
+    "checked_state",
     "checked_timeout",
 ]
 
@@ -33,11 +34,22 @@ def checked_processes(processes: int | None) -> int:
     return processes
 
 
-def checked_callable(initializer: Any) -> Any:
-    """Return the initializer.  Raises TypeError when it cannot be called."""
-    if initializer is not None and not callable(initializer):
-        raise TypeError("initializer must be a callable")
-    return initializer
+def checked_callable(name: str, function: Any) -> Any:
+    """Return the argument of this name.  Raises TypeError when it cannot be called."""
+    if function is not None and not callable(function):
+        raise TypeError(f"{name} must be a callable")
+    return function
+
+
+def checked_state(worker_state: Any, worker_exit: Any) -> tuple[Any, Any]:
+    """Return who makes a worker's state, and who ends it.
+
+    Raises TypeError when one cannot be called, ValueError when there is nothing to end.
+    """
+    if worker_exit is not None and worker_state is None:
+        raise ValueError("worker_exit gets the state of a worker: give worker_state= as well")
+    make = checked_callable("worker_state", worker_state)
+    return make, checked_callable("worker_exit", worker_exit)
 
 
 def checked_share(maxtasksperchild: Any) -> int | None:

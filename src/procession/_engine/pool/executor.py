@@ -111,7 +111,7 @@ class ProcessPoolExecutor(standard.ProcessPoolExecutor):
         self._max_workers = _checked_workers(max_workers)
         self._max_tasks_per_child = _checked_share(max_tasks_per_child)
         self._mp_context = mp_context or Pool.default_context()
-        self._initializer = checked_callable(initializer)
+        self._initializer = checked_callable("initializer", initializer)
         self._initargs = initargs
         self._retries = checked_retries(retries)
         self._workers: _Workers | None = None

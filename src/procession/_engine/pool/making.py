@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 from procession._engine.pool.arguments import checked_policy, checked_retries, checked_timeout
 from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
 from procession._engine.pool.policy import Pace
-from procession._engine.pool.recipe import APPLY, MAP, STARMAP, RecipeShelf
+from procession._engine.pool.recipe import (
+    APPLY,
+    EAGER,
+    MAP,
+    STARMAP,
+    STATEFUL,
+    TIMED,
+    RecipeShelf,
+)
 from procession._engine.pool.showing import shown
 from procession._engine.wire.main_module import MAIN
 
@@ -24,11 +32,19 @@ class Maker:
     """Makes the calls of one pool.
 
     ``retries`` and ``timeout`` are the pool's own; ``fixed``: messages are counted as tasks
-    (maxtasksperchild), so each is one chunk.
+    (maxtasksperchild), so each is one chunk; ``stateful``: workers have a state, and functions
+    get it unless a call says otherwise.
     """
 
     def __init__(
-        self, engine: Engine, workers: int, retries: int, timeout: float | None, *, fixed: bool
+        self,
+        engine: Engine,
+        workers: int,
+        retries: int,
+        timeout: float | None,
+        *,
+        fixed: bool,
+        stateful: bool,
     ) -> None:
         self._engine = engine
         self._workers = workers
@@ -36,6 +52,7 @@ class Maker:
         self._timeout = timeout
         self._recipes = RecipeShelf()
         self._fixed = fixed
+        self._stateful = stateful
         self._apply_pace = self._pace(1, eager=True)
         self._last: _Latest | None = None
 
@@ -46,10 +63,11 @@ class Maker:
         kwds: Mapping[str, Any],
         retries: int | None,
         timeout: float | None = None,
+        pass_state: bool | None = None,
     ) -> ApplyCall:
         """Make a call of one task."""
         arguments = tuple(args)
-        if retries is None and timeout is None and not kwds:
+        if retries is timeout is pass_state is None and not kwds:
             known = self._last
             if known is not None and known.function is func and not known.is_stale():
                 call = ApplyCall(known.label, self._apply_pace, self._retries, arguments)
@@ -58,8 +76,8 @@ class Maker:
         item = (arguments, dict(kwds)) if kwds else arguments
         call = ApplyCall(_name(func), self._apply_pace, self._tries(retries), item)
         call.has_keywords = bool(kwds)
-        self._prepare(call, func, APPLY if kwds else STARMAP, timeout)
-        if timeout is None and not kwds and self._timeout is None:
+        self._prepare(call, func, APPLY if kwds else STARMAP, timeout, pass_state)
+        if timeout is pass_state is self._timeout is None and not kwds:
             self._last = _Latest.of(func, call)
         return call
 
@@ -72,6 +90,7 @@ class Maker:
         retries: int | None,
         timeout: float | None,
         on_error: str,
+        pass_state: bool | None,
     ) -> MapCall:
         """Make a call over a finite input, which is read now."""
         # A list may be changed by the caller while we read it; these cannot.
@@ -80,7 +99,7 @@ class Maker:
         method = "starmap" if kind == STARMAP else "map"
         pace, policy = self._map_pace(chunksize, len(items)), checked_policy(on_error)
         call = MapCall(method, _name(func), pace, self._tries(retries), items, policy)
-        self._prepare(call, func, kind, timeout)
+        self._prepare(call, func, kind, timeout, pass_state)
         return call
 
     def stream(
@@ -93,6 +112,7 @@ class Maker:
         retries: int | None,
         timeout: float | None,
         on_error: str,
+        pass_state: bool | None,
     ) -> StreamCall:
         """Make a call whose input is read as its results are taken."""
         if chunksize < 1:
@@ -111,22 +131,37 @@ class Maker:
             on_error=checked_policy(on_error),
             wake=lambda: engine.feed_from_reader(call),
         )
-        self._prepare(call, func, MAP, timeout)
+        self._prepare(call, func, MAP, timeout, pass_state)
         return call
 
     def _prepare(
-        self, call: Call, func: Callable[..., Any], kind: int, timeout: float | None
+        self,
+        call: Call,
+        func: Callable[..., Any],
+        kind: int,
+        timeout: float | None,
+        pass_state: bool | None,
     ) -> None:
         """Pack a call's function; a call whose function cannot be packed has failed."""
         limit = self._timeout if timeout is None else checked_timeout(timeout)
-        eager = call.single or call.retries == 0 or call.on_error == "return"
-        timed = limit is not None
-        if timed:
+        manner = self._state_manner(pass_state)
+        if call.single or call.retries == 0 or call.on_error == "return":
+            manner |= EAGER
+        if limit is not None:
             call.timeout = limit
+            manner |= TIMED
         try:
-            call.recipe = self._recipes.recipe(func, kind, eager, timed, call.number)
+            call.recipe = self._recipes.recipe(func, kind, manner, call.number)
         except Exception as error:  # whatever a user's __reduce__ raises
             call.fail(error)
+
+    def _state_manner(self, pass_state: bool | None) -> int:
+        """Whether the function gets the state.  Raises ValueError when there is none to get."""
+        if pass_state is None:
+            pass_state = self._stateful
+        elif pass_state and not self._stateful:
+            raise ValueError("pass_state=True needs a pool that was made with worker_state=")
+        return STATEFUL if pass_state else 0
 
     def _pace(self, grain: int, *, eager: bool) -> Pace:
         return Pace(self._workers, grain, eager=eager, fixed=self._fixed)

@@ -20,6 +20,7 @@ from procession._engine.pool.arguments import (
     checked_processes,
     checked_retries,
     checked_share,
+    checked_state,
     checked_timeout,
 )
 from procession._engine.pool.crew import Plan
@@ -62,6 +63,11 @@ class Pool(standard.Pool):
     its worker died under it; ``timeout``: seconds that each task may run, None for any; a call
     may say otherwise.
 
+    ``worker_state()`` makes a state, once in each worker, after the initializer; every function
+    then gets it before its other arguments: ``pool.map(f, xs)`` calls ``f(state, x)``, but for
+    calls with ``pass_state=False``.  ``worker_exit(state)`` runs when a worker ends in good order
+    (``close()``, ``maxtasksperchild``, ``max_memory_per_child``), not when it is killed.
+
     A worker that dies is replaced and its tasks are run by others; a task that takes its workers
     down with it raises ``WorkerDied``.  The worker of a task that runs for longer than its
     ``timeout`` is killed and replaced; that task alone raises ``TaskTimeoutError``, a
@@ -85,23 +91,35 @@ class Pool(standard.Pool):
         retries: int = 1,
         timeout: float | None = None,
         max_memory_per_child: int | None = None,
+        worker_state: Callable[[], Any] | None = None,
+        worker_exit: Callable[[Any], object] | None = None,
     ) -> None:
         # Not the base's __init__, which would start its threads.
         self._pool: list[Any] = []
         self._state = INIT
         self._ctx = context or type(self).default_context()
         self._processes = checked_processes(processes)
-        self._initializer = checked_callable(initializer)
+        self._initializer = checked_callable("initializer", initializer)
         self._initargs = initargs
         self._maxtasksperchild = checked_share(maxtasksperchild)
         self._retries = checked_retries(retries)
         limit = checked_timeout(timeout)
         terms = Terms(
-            initializer, tuple(initargs), maxtasksperchild, checked_memory(max_memory_per_child)
+            initializer,
+            tuple(initargs),
+            maxtasksperchild,
+            checked_memory(max_memory_per_child),
+            *checked_state(worker_state, worker_exit),
         )
         self._engine = Engine(Plan(self.Process, self._ctx, terms), self._processes)
-        fixed = maxtasksperchild is not None
-        self._calls = Maker(self._engine, self._processes, self._retries, limit, fixed=fixed)
+        self._calls = Maker(
+            self._engine,
+            self._processes,
+            self._retries,
+            limit,
+            fixed=maxtasksperchild is not None,
+            stateful=worker_state is not None,
+        )
         self._pool = self._engine.crew.processes
         try:
             self._engine.crew.start_all()
@@ -121,9 +139,10 @@ class Pool(standard.Pool):
         *,
         retries: int | None = None,
         timeout: float | None = None,
+        pass_state: bool | None = None,
     ) -> Any:
         """Return ``func(*args, **kwds)``, run by a worker."""
-        call = self._maker().apply(func, args, kwds, retries, timeout)
+        call = self._maker().apply(func, args, kwds, retries, timeout, pass_state)
         return self._run(call)
 
     def apply_async(
@@ -136,12 +155,13 @@ class Pool(standard.Pool):
         *,
         retries: int | None = None,
         timeout: float | None = None,
+        pass_state: bool | None = None,
     ) -> ApplyResult:
         """As ``apply``, at once returning a result to ask later.
 
         ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
         """
-        call = self._maker().apply(func, args, kwds, retries, timeout)
+        call = self._maker().apply(func, args, kwds, retries, timeout, pass_state)
         self._begin(call, callback, error_callback)
         return ApplyResult(self, self._engine, call)
 
@@ -154,9 +174,12 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, run by the workers."""
-        call = self._maker().map(MAP, func, iterable, chunksize, retries, timeout, on_error)
+        call = self._maker().map(
+            MAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
+        )
         return self._run_list(call)
 
     def map_async(
@@ -170,9 +193,12 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> MapResult:
         """As ``map``, at once returning a result to ask later."""
-        call = self._maker().map(MAP, func, iterable, chunksize, retries, timeout, on_error)
+        call = self._maker().map(
+            MAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
+        )
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -185,9 +211,12 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> list[Any]:
         """Return ``[func(*arguments) for arguments in iterable]``, run by the workers."""
-        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, timeout, on_error)
+        call = self._maker().map(
+            STARMAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
+        )
         return self._run_list(call)
 
     def starmap_async(
@@ -201,9 +230,12 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> MapResult:
         """As ``starmap``, at once returning a result to ask later."""
-        call = self._maker().map(STARMAP, func, iterable, chunksize, retries, timeout, on_error)
+        call = self._maker().map(
+            STARMAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
+        )
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 
@@ -217,6 +249,7 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> IMapIterator:
         """Return an iterator over ``func(item)`` in the order of the input.
 
@@ -224,7 +257,7 @@ class Pool(standard.Pool):
         as many as the workers do in a few hundredths of a second).
         """
         call = self._maker().stream(
-            func, iterable, chunksize, True, buffersize, retries, timeout, on_error
+            func, iterable, chunksize, True, buffersize, retries, timeout, on_error, pass_state
         )
         self._engine.submit(call)
         return IMapIterator(self, self._engine, call)
@@ -239,10 +272,11 @@ class Pool(standard.Pool):
         retries: int | None = None,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        pass_state: bool | None = None,
     ) -> IMapUnorderedIterator:
         """As ``imap``, results in the order in which they come."""
         call = self._maker().stream(
-            func, iterable, chunksize, False, buffersize, retries, timeout, on_error
+            func, iterable, chunksize, False, buffersize, retries, timeout, on_error, pass_state
         )
         self._engine.submit(call)
         return IMapUnorderedIterator(self, self._engine, call)
@@ -257,7 +291,7 @@ class Pool(standard.Pool):
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> MapResult:
         kind = STARMAP if mapper is standard.starmapstar else MAP  # type: ignore[attr-defined]
-        call = self._maker().map(kind, func, iterable, chunksize, None, None, "raise")
+        call = self._maker().map(kind, func, iterable, chunksize, None, None, "raise", None)
         self._begin(call, callback, error_callback)
         return MapResult(self, self._engine, call)
 

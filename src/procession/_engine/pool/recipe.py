@@ -18,6 +18,7 @@ import os
 import pickle
 import tempfile
 from collections import deque
+from functools import partial
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -30,13 +31,31 @@ if TYPE_CHECKING:
 
     from procession._engine.pool.parcel import Buffers
 
-__all__ = ["APPLY", "MAP", "STARMAP", "Method", "Recipe", "RecipeBook", "RecipeShelf"]
+__all__ = [
+    "APPLY",
+    "EAGER",
+    "MAP",
+    "STARMAP",
+    "STATEFUL",
+    "TIMED",
+    "Method",
+    "Recipe",
+    "RecipeBook",
+    "RecipeShelf",
+]
 
 MAP: Final = ord("m")
 STARMAP: Final = ord("s")
 APPLY: Final = ord("a")
-_EAGER: Final = ord("e")
-_TIMED: Final = ord("t")
+
+# The manner of a call: any of these together.
+EAGER: Final = 1
+"""Each result is sent as soon as it is there."""
+TIMED: Final = 2
+"""Eager, and tasks have a time limit."""
+STATEFUL: Final = 4
+"""The function gets the worker's state as its first argument."""
+
 _INLINE: Final = ord("i")
 _FILE: Final = ord("f")
 
@@ -66,14 +85,14 @@ class Recipe:
     Raises whatever pickling the function raises.
     """
 
-    def __init__(self, function: Any, kind: int, eager: bool, timed: bool, call: int) -> None:
+    def __init__(self, function: Any, kind: int, manner: int, call: int) -> None:
         data, buffers = pack(function)
         self.is_of_main = getattr(function, "__module__", None) == "__main__"
         self._fd = -1
         self._path: str | None = None
         self.has_file = False
         self.kept = False  # on the shelf, for more than one call
-        head = bytes((kind, _TIMED if timed else _EAGER if eager else 0))
+        head = bytes((kind, manner))
         if len(data) <= _INLINE_LIMIT and not buffers:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
             self.text = head + bytes((_INLINE,)) + data + unique
@@ -136,17 +155,17 @@ class RecipeShelf:
     """The parent's recipes of functions that are found by their names, from call to call."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Any, int, bool, bool], Recipe] = {}
+        self._kept: dict[tuple[Any, int, int], Recipe] = {}
 
-    def recipe(self, function: Any, kind: int, eager: bool, timed: bool, call: int) -> Recipe:
+    def recipe(self, function: Any, kind: int, manner: int, call: int) -> Recipe:
         """Return the recipe of a function.  Raises whatever pickling it raises."""
         if type(function) not in _NAMED_TYPES:
-            return Recipe(function, kind, eager, timed, call)
-        key = (function, kind, eager, timed)
+            return Recipe(function, kind, manner, call)
+        key = (function, kind, manner)
         known = self._kept.get(key)
         if known is not None and not (known.is_of_main and MAIN.travels_by_value()):
             return known
-        recipe = Recipe(function, kind, eager, timed, call)
+        recipe = Recipe(function, kind, manner, call)
         if _is_found_by_name(function):
             if len(self._kept) >= _KEPT_INLINE:
                 self._kept.clear()
@@ -158,8 +177,11 @@ class RecipeShelf:
 class RecipeBook:
     """The worker's side: the functions of the latest calls.
 
-    ``methods`` is what each recipe says, for those that were learned and are kept.
+    ``methods`` is what each recipe says, for those that were learned and are kept; ``state`` is
+    the worker's, for the functions that get it.
     """
+
+    state: Any = None
 
     def __init__(self) -> None:
         self.methods: dict[bytes, Method] = {}
@@ -168,15 +190,17 @@ class RecipeBook:
 
     def learn(self, text: bytes) -> Method:
         """Return what a recipe says, and keep it.  Raises whatever unpickling it raises."""
-        kind, where, timed = text[0], text[2], text[1] == _TIMED
-        eager = timed or text[1] == _EAGER
+        kind, manner, where = text[:3]
         if where == _INLINE:
             self._make_room(self._inline, _KEPT_INLINE)
             function, kept = pickle.loads(text[3:]), self._inline
         else:
             self._make_room(self._files, _KEPT_FILES)
             function, kept = _load(text[3:]), self._files
-        method = self.methods[text] = Method(function, kind, eager, timed)
+        if manner & STATEFUL:
+            function = partial(function, self.state)
+        timed = bool(manner & TIMED)
+        method = self.methods[text] = Method(function, kind, timed or bool(manner & EAGER), timed)
         kept.append(text)
         return method
 

@@ -68,7 +68,7 @@ class Starts:
 
     def _error(self, process: Any) -> BaseException:
         if self._failure is not None:
-            return unpack_failure(self._failure, "the pool's initializer")
+            return unpack_failure(self._failure, "the pool's initializer or worker_state")
         error = WorkerDied(
             "the start of a pool's worker (imports, initializer)", None, self._attempts
         )

@@ -57,6 +57,8 @@ class Terms(NamedTuple):
     initargs: Iterable[Any]
     most_messages: int | None
     most_memory: int | None
+    make_state: Callable[[], Any] | None
+    end_state: Callable[[Any], object] | None
 
 
 class Worker(WorkLoop):
@@ -85,18 +87,29 @@ class Worker(WorkLoop):
             raise KeyboardInterrupt
 
     def start(self) -> bool:
-        """Run the initializer; returns whether the worker may work."""
+        """Run the initializer and make the state; returns whether the worker may work."""
         terms = self._terms
         try:
+            self.interruptible = True
             if terms.initializer is not None:
-                self.interruptible = True
                 terms.initializer(*terms.initargs)
+            if terms.make_state is not None:
+                self._book.state = terms.make_state()
         except BaseException as error:  # the parent raises it
             self._replies.put((START_FAILED, self._number, pack_failure(error)))
             return False
         finally:
             self.interruptible = False
         return True
+
+    def work(self) -> None:
+        """Run the loop, and at its end give the state to who ends it."""
+        terms = self._terms
+        try:
+            self.run(terms.most_messages)
+        finally:
+            if terms.end_state is not None:
+                terms.end_state(self._book.state)
 
     # ---- what the loop asks for
 
@@ -180,7 +193,7 @@ def work(tasks: Any, results: Any, board: Board, slot: int, terms: Terms) -> Non
     worker = Worker(tasks, results, board, slot, terms)
     if not worker.start():
         sys.exit(1)
-    worker.run(terms.most_messages)
+    worker.work()
 
 
 def _show_lines_at_once() -> None:
