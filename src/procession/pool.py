@@ -1,4 +1,4 @@
-"""Door, ours: the pool of processes; the pool of threads is the standard library's."""
+"""Door, ours: the pool of processes and the pool of threads."""
 
 from multiprocessing import TimeoutError  # noqa: A004  # the name of the standard library
 

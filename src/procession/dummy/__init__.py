@@ -1,4 +1,4 @@
-"""Door, passed through: the very objects of `multiprocessing.dummy`."""
+"""Door, adapted: `multiprocessing.dummy`, its ``Pool`` ours."""
 
 from multiprocessing.dummy import (
     Barrier,
@@ -9,7 +9,6 @@ from multiprocessing.dummy import (
     Lock,
     Manager,
     Pipe,
-    Pool,
     Process,
     Queue,
     RLock,
@@ -21,6 +20,7 @@ from multiprocessing.dummy import (
 from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
+from procession._engine.pool.thread_pool import ThreadPool as Pool
 
 __all__ = [
     "Barrier",

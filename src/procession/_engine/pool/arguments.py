@@ -17,6 +17,7 @@ __all__ = [
     "checked_retries",
     "checked_share",
     "checked_state",
+    "checked_threads",
     "checked_timeout",
 ]
 
@@ -31,6 +32,15 @@ def checked_processes(processes: int | None) -> int:
         raise ValueError(
             f"a Pool has at most {MOST_WORKERS} workers, not {processes}: use several pools"
         )
+    return processes
+
+
+def checked_threads(processes: int | None) -> int:
+    """Return the number of threads; without one, as many as CPUs may be used."""
+    if processes is None:
+        return usable_cpus()
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
     return processes
 
 

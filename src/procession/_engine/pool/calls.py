@@ -80,6 +80,13 @@ class Call:
     has_callback = False
     feeding: threading.Lock
 
+    # In a pool of threads: what to call and how, whether a task has begun, and who waits.
+    target: Callable[..., Any]
+    kind: int
+    begun = False
+    changed: threading.Condition | None = None
+    waiting = 0
+
     def __init__(self, function: str, pace: Pace, retries: int) -> None:
         self.number = next(_numbers)
         self.function = function
@@ -142,6 +149,10 @@ class Call:
     def seconds_to_sleep(self) -> float:
         """How long nothing needs to be done for this call."""
         return 0.0
+
+    def is_ready(self) -> bool:
+        """Whether who waits can have something: the outcome, or an iterator's next result."""
+        return self.finished
 
     def is_done(self) -> bool:
         """Whether every task has ended."""
@@ -407,6 +418,6 @@ class StreamCall(Call):
         if self.reader is not None:
             self.reader.resume()
 
-    def has_next(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether there is a result, or the end."""
         return len(self.line) > 0 or self.finished

@@ -35,6 +35,8 @@ from procession._engine.pool.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from procession._engine.pool.stats import PoolStats
+
 __all__ = ["CLOSE", "RUN", "TERMINATE", "Engine"]
 
 RUN: Final = "RUN"
@@ -135,6 +137,15 @@ class Engine:
                 self.tasks.put((ticket, call.recipe_text, chunk.items[0]))
             except BaseException as error:
                 self._take_back_unput(error)
+
+    def look_after(self, call: Call) -> None:
+        """Have a call that nobody waits for go on."""
+        if self.supervisor is None or call.has_callback or not call.is_single_task:
+            self.supervise()
+
+    def cancel(self, call: Call, *, running: bool, grace: float) -> bool:
+        """Cancel a call, see ``Canceller.cancel``; returns whether it is cancelled."""
+        return self.canceller.cancel(call, running=running, grace=grace)
 
     def abandon(self, call: Call) -> None:
         """An exception left the caller of a call: nobody can ever have its results."""
@@ -253,6 +264,25 @@ class Engine:
         self._ledger.ended += 1
 
     # ---- results come back
+
+    def wait(self, call: Call, timeout: float | None = None) -> bool:
+        """Work for all until the call is ready, at most ``timeout`` seconds; returns whether."""
+        return self.collector.wait_until(call.is_ready, timeout)
+
+    def catch_up(self) -> None:
+        """Take in what is there, unless somebody is at it."""
+        self.collector.try_as_collector(self.collect)
+
+    def stats(self) -> PoolStats:
+        """Return what the pool has done so far, with what came and was not yet looked at."""
+        if not self.closed:
+            self.catch_up()
+        with self.lock:
+            return self.tally.stats()
+
+    def replace_dead(self) -> None:
+        """Replace workers that have ended, unless somebody is at it."""
+        self.collector.try_as_collector(self.healer.bury)
 
     def collect(self, timeout: float = 0.0) -> bool:
         """Take in what is there, waiting for it up to ``timeout`` seconds, and feed.

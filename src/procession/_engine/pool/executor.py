@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.context import BaseContext
 
+    from procession._engine.pool.engine import Engine
+
 __all__ = ["BrokenProcessPool", "ProcessPoolExecutor"]
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class _Task(NamedTuple):
 class _Workers(Pool):
     """A pool that belongs to an executor."""
 
+    _engine: Engine
     window = 0
 
     def begin(self, task: _Task, done: Callable[..., None], failed: Callable[..., None]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.recipe import Recipe
+    from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["Maker"]
 
@@ -38,7 +39,7 @@ class Maker:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | ThreadEngine,
         workers: int,
         retries: int,
         timeout: float | None,

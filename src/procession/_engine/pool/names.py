@@ -10,7 +10,6 @@ from multiprocessing.pool import (  # type: ignore[attr-defined]  # typeshed omi
     ExceptionWithTraceback,
     MaybeEncodingError,
     RemoteTraceback,
-    ThreadPool,
     mapstar,
     starmapstar,
     worker,
@@ -25,6 +24,7 @@ from procession._engine.pool.results import (
     MapResult,
 )
 from procession._engine.pool.stats import PoolStats, WorkerStats
+from procession._engine.pool.thread_pool import ThreadPool
 
 __all__ = [
     "CLOSE",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from procession._engine.pool.calls import Call, MapCall
     from procession._engine.pool.stats import PoolStats
+    from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["Pool"]
 
@@ -111,7 +112,9 @@ class Pool(standard.Pool):
             checked_memory(max_memory_per_child),
             *checked_state(worker_state, worker_exit),
         )
-        self._engine = Engine(Plan(self.Process, self._ctx, terms), self._processes)
+        self._engine: Engine | ThreadEngine = Engine(
+            Plan(self.Process, self._ctx, terms), self._processes
+        )
         self._calls = Maker(
             self._engine,
             self._processes,
@@ -120,13 +123,18 @@ class Pool(standard.Pool):
             fixed=maxtasksperchild is not None,
             stateful=worker_state is not None,
         )
-        self._pool = self._engine.crew.processes
+        self._start()
+
+    def _start(self) -> None:
+        """Start the workers; the engine and the maker of calls are there."""
+        engine = self._engine
+        self._pool = engine.crew.processes
         try:
-            self._engine.crew.start_all()
+            engine.crew.start_all()
         except BaseException:
-            self._engine.terminate()
+            engine.terminate()
             raise
-        self._terminate = util.Finalize(self, self._engine.terminate, exitpriority=15)
+        self._terminate = util.Finalize(self, engine.terminate, exitpriority=15)
         self._state = RUN
 
     # ---- calls
@@ -313,15 +321,14 @@ class Pool(standard.Pool):
         except BaseException:
             engine.abandon(call)
             raise
-        if engine.supervisor is None or call.has_callback or not call.is_single_task:
-            engine.supervise()
+        engine.look_after(call)
 
     def _run(self, call: Any) -> Any:
         """Run a call to its end in this thread."""
         engine = self._engine
         try:
             engine.submit(call)
-            engine.collector.wait_until(lambda: call.finished)
+            engine.wait(call)
         except BaseException:
             engine.abandon(call)
             raise
@@ -343,10 +350,7 @@ class Pool(standard.Pool):
         """
         engine = self._engine
         engine.check_process()
-        if not engine.closed:  # what came and was not yet looked at counts as well
-            engine.collector.try_as_collector(engine.collect)
-        with engine.lock:
-            return engine.tally.stats()
+        return engine.stats()
 
     # ---- the end
 
@@ -429,7 +433,7 @@ class Pool(standard.Pool):
 
     def _repopulate_pool(self) -> None:
         """Replace workers that have ended, now."""
-        self._engine.collector.try_as_collector(self._engine.healer.bury)
+        self._engine.replace_dead()
 
     def _help_stuff_finish(self, *_: Any) -> None:
         """Nothing: no thread of ours is stuck in a queue."""

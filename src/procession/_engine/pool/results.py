@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from procession._engine.pool.calls import Call, StreamCall
     from procession._engine.pool.engine import Engine
+    from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["ApplyResult", "AsyncResult", "IMapIterator", "IMapUnorderedIterator", "MapResult"]
 
@@ -25,7 +26,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
 
     __module__ = "procession.pool"
 
-    def __init__(self, pool: Any, engine: Engine, call: Call) -> None:
+    def __init__(self, pool: Any, engine: Engine | ThreadEngine, call: Call) -> None:
         # Not the base's __init__, which would make a result of its own machinery.
         self._pool = pool  # keeps the pool from being collected
         self._engine = engine
@@ -44,7 +45,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
         call = self._call
         if not call.finished:
             self._engine.check_process()
-            self._engine.collector.try_as_collector(self._engine.collect)
+            self._engine.catch_up()
         return bool(call.finished)
 
     def successful(self) -> bool:
@@ -58,7 +59,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
         call = self._call
         if not call.finished:
             self._engine.check_process()
-            self._engine.collector.wait_until(lambda: call.finished, timeout)
+            self._engine.wait(call, timeout)
 
     def get(self, timeout: float | None = None) -> Any:
         """Return what the call returned, or raise what it raised.
@@ -85,7 +86,7 @@ class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
         """
         self._engine.check_process()
         call = self._call
-        return bool(self._engine.canceller.cancel(call, running=running, grace=grace))
+        return bool(self._engine.cancel(call, running=running, grace=grace))
 
     def cancelled(self) -> bool:
         """Return whether the call was cancelled."""
@@ -111,7 +112,7 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
 
     __module__ = "procession.pool"
 
-    def __init__(self, pool: Any, engine: Engine, call: StreamCall) -> None:
+    def __init__(self, pool: Any, engine: Engine | ThreadEngine, call: StreamCall) -> None:
         self._pool = pool
         self._engine = engine
         self._call = call
@@ -150,7 +151,7 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
             finished = call.finished  # asked first: nothing is put in line after that
             if not finished:
                 engine.refill(call)
-                if not engine.collector.wait_until(call.has_next, timeout):
+                if not engine.wait(call, timeout):
                     raise TimeoutError(f"no result of {call.name} after {timeout} seconds")
             try:
                 return self._take()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "run_callback"]
 
 _JOIN_SECONDS = 5.0
 
@@ -95,17 +95,19 @@ class Supervisor(threading.Thread):
         with suppress(IndexError):  # terminate() took those away that had not begun
             while not self._ended:
                 call = engine.callbacks[0]
-                self._run_callback(call)
+                run_callback(call, self)
                 engine.show(call)
                 engine.callbacks.popleft()
 
-    def _run_callback(self, call: Call) -> None:
-        error = getattr(call, "error", None)
-        callback = call.callback if error is None else call.error_callback
-        if callback is None:
-            return
-        try:
-            callback(getattr(call, "value", None) if error is None else error)
-        except BaseException:  # a callback's exception is its own; the pool goes on
-            exc_info: Any = (*sys.exc_info(), self)
-            threading.excepthook(threading.ExceptHookArgs(exc_info))
+
+def run_callback(call: Call, thread: threading.Thread) -> None:
+    """Tell who wants to know that a call has ended; in the thread that is named."""
+    error = getattr(call, "error", None)
+    callback = call.callback if error is None else call.error_callback
+    if callback is None:
+        return
+    try:
+        callback(getattr(call, "value", None) if error is None else error)
+    except BaseException:  # a callback's exception is its own; the pool goes on
+        exc_info: Any = (*sys.exc_info(), thread)
+        threading.excepthook(threading.ExceptHookArgs(exc_info))
