@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from procession._engine.errors import ProcessError, RemoteError
-from procession._engine.pool.failure import MaybeEncodingError, RemoteTraceback
+from procession.pool import MaybeEncodingError, RemoteTraceback
 from tests.contracts import pool_tasks as tasks
 
 

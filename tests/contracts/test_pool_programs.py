@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -193,3 +194,29 @@ def test_default_pool_uses_the_cpus_allowed(run_script: RunScript) -> None:
     )
 
     assert outcome.stdout.strip() == "1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are of POSIX")
+def test_task_that_uses_up_all_descriptors_says_where(run_script: RunScript) -> None:
+    """Its worker cannot open a file any more, and describes the failure even so."""
+    outcome = run_script(
+        """
+        import os
+        import resource
+        import procession
+
+        def use_up(_):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            held = []
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+
+        if __name__ == "__main__":
+            with procession.get_context("spawn").Pool(1) as pool:
+                try:
+                    pool.map(use_up, [0])
+                except OSError as error:
+                    print(error.errno, "in use_up" in str(error.__cause__))
+        """
+    )
+    assert outcome.stdout.split() == [str(errno.EMFILE), "True"]

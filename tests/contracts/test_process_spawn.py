@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from procession._engine.ipc import transport
 from tests.conftest import RunScript
 from tests.programs import run_program
 
@@ -61,6 +62,60 @@ def test_child_imports_little(run_script: RunScript) -> None:
     if sys.version_info < (3, 14):  # there, multiprocessing itself looks into its late modules
         assert NEEDLESS & (in_child - before) == set()
     assert "threading" in in_child
+
+
+NEEDLESS_TO_WORKERS = {
+    "asyncio",
+    "cloudpickle",
+    "contextlib",
+    "ctypes",
+    "dataclasses",
+    "importlib",
+    "multiprocessing.connection",
+    "multiprocessing.pool",
+    "multiprocessing.queues",
+    "multiprocessing.sharedctypes",
+    "pathlib",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "traceback",
+    "typing",
+    "urllib.parse",
+    "procession.pool",
+    "procession.queues",
+    "procession._engine.errors",
+    "procession._engine.ipc.native_connection",
+    "procession._engine.ipc.native_queue",
+    "procession._engine.pool.pool",
+}
+"""What a worker that calls a function of a module has no use for."""
+
+
+@pytest.mark.skipif(transport.NAME != "native", reason="portable queues are standard ones")
+def test_worker_of_a_pool_imports_little(run_script: RunScript) -> None:
+    """The same of a pool's worker, which has queues and memory of ours besides."""
+    outcome = run_script(
+        """
+        import sys
+        from types import ModuleType
+        before = {name for name in sys.modules if type(sys.modules[name]) is ModuleType}
+
+        import procession
+
+        def loaded(_):
+            return {name for name in sys.modules if type(sys.modules[name]) is ModuleType}
+
+        if __name__ == "__main__":
+            print(*sorted(before))
+            with procession.get_context("spawn").Pool(1) as pool:
+                print(*sorted(pool.map(loaded, [0])[0]))
+        """
+    )
+    before, in_worker = (set(line.split()) for line in outcome.stdout.splitlines())
+    if sys.version_info < (3, 14):  # as above
+        assert NEEDLESS_TO_WORKERS & (in_worker - before) == set()
+    assert "procession._native" in in_worker
 
 
 def test_late_modules_are_the_standard_ones(run_script: RunScript) -> None:

@@ -30,7 +30,14 @@ GONE_ON_WINDOWS = {
 NOT_HERE = ("__main__", "_native", "joblib", "joblib_backend", "popen_spawn_win32")
 if sys.argv[1] == "win32":
     NOT_HERE += ("resource_sharer",)
-NATIVE = ("native", "native_connection", "native_locks", "native_queue", "native_waiting")
+NATIVE = (
+    "native",
+    "native_connection",
+    "native_handover",
+    "native_locks",
+    "native_queue",
+    "native_waiting",
+)
 
 def take_away(gone):
     for module, names in gone.items():

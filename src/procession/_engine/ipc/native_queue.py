@@ -1,19 +1,17 @@
 """Queue, JoinableQueue and SimpleQueue over the native core.
 
 The native type comes first among the bases, so ``put``, ``get`` and their kin are found there and
-cost nothing extra; what stands here is everything around them: how a queue is
-handed to other processes, asyncio, and the names that programs know from the standard library.
-
-A queue is two descriptors (memory and doorbell).  Under fork they are inherited; otherwise
-``wire.descriptors`` hands them over when the queue is pickled, in whichever way it travels.
+cost nothing extra; what stands here is everything around them: asyncio, and the names that programs
+know from the standard library.  How a queue is handed to other processes is ``native_handover``'s.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from procession._engine import native
 from procession._engine.ipc.asynchronous import AsyncMethods
+from procession._engine.ipc.native_handover import Handover
 from procession._engine.ipc.queue_ends import QueueEnds
 from procession._engine.ipc.queue_threads import NoFeederThread
 from procession._engine.ipc.standard_queues import (
@@ -21,7 +19,6 @@ from procession._engine.ipc.standard_queues import (
     StandardQueue,
     StandardSimpleQueue,
 )
-from procession._engine.wire.descriptors import SharedDescriptors, share
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -29,45 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
 
-class _Handover:
-    """How a native queue travels in a pickle, and what it says of itself."""
-
-    if TYPE_CHECKING:  # what the native queue has of its own
-
-        def descriptors(self) -> tuple[int, int]: ...
-        def empty(self) -> bool: ...
-
-        @property
-        def closed(self) -> bool: ...
-        @property
-        def maxsize(self) -> int: ...
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        """All that another process needs to attach to this queue."""
-        return (share(self.descriptors()),)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Attach to the queue of another process; OSError when it is not one of ours."""
-        handed_over: SharedDescriptors = state[0]
-        memory, doorbell = handed_over.take()
-        native.Queue.__init__(self, descriptors=(memory, doorbell))  # type: ignore[arg-type]
-        self.ends_closed: set[str] = set()
-
-    def __repr__(self) -> str:
-        """Class and bound, or that it is closed."""
-        kind = f"{type(self).__module__}.{type(self).__qualname__}"
-        state = "closed" if self.closed else f"maxsize={self.maxsize}"
-        return f"<{kind} {state} at {id(self):#x}>"
-
-    def _is_ready(self) -> bool:
-        return not self.empty()
-
-    @property
-    def _closed(self) -> bool:
-        return self.closed
-
-
-class Queue(native.Queue, AsyncMethods, NoFeederThread, _Handover, QueueEnds, StandardQueue):  # type: ignore[misc]  # the native methods take the place of the standard ones
+class Queue(native.Queue, AsyncMethods, NoFeederThread, Handover, QueueEnds, StandardQueue):  # type: ignore[misc]  # the native methods take the place of the standard ones
     """A queue for many producers and many consumers, first in, first out.
 
     ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
@@ -93,7 +52,7 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # as a
     __module__ = "procession.queues"
 
 
-class SimpleQueue(native.Queue, _Handover, QueueEnds, StandardSimpleQueue):  # type: ignore[misc]  # as above
+class SimpleQueue(native.Queue, Handover, QueueEnds, StandardSimpleQueue):  # type: ignore[misc]  # as above
     """An unbounded queue with put, get and empty."""
 
     __module__ = "procession.queues"

@@ -6,12 +6,12 @@ for every transport, in nothing but its speed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from procession._engine import native
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = ["wait"]
 

@@ -4,16 +4,22 @@ Native (messages through shared memory, in C) where the extension was built and 
 what it needs; else portable (pure Python on files, pipes and locks).  PROCESSION_TRANSPORT forces
 one; a forced native transport that is not there is an ImportError that says what to do.
 All layers above take their queues, pipes and ``wait`` from here and nowhere else.
+
+Each worker of a pool imports this file and needs a ``MessageQueue`` only.  What stands on classes
+of the standard library, which are long to import, is imported when it is asked for.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
 
 from procession._engine import config
 from procession._engine.wire import pickler
 from procession._engine.wire.main_module import MAIN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = [
     "EOF_DESPITE_INHERITED_ENDS",
@@ -21,6 +27,7 @@ __all__ = [
     "OUT_OF_BAND_BUFFERS",
     "Connection",
     "JoinableQueue",
+    "MessageQueue",
     "Pipe",
     "Queue",
     "SimpleQueue",
@@ -62,10 +69,26 @@ if NAME == "native":
     native.set_fallback(pickler.by_value)
     MAIN.listen(native.set_main_by_value)
 
-if TYPE_CHECKING or NAME == "native":
+if TYPE_CHECKING:
     from procession._engine.ipc.native_connection import Connection, Pipe, recv_handle, send_handle
     from procession._engine.ipc.native_queue import JoinableQueue, Queue, SimpleQueue
+
+if TYPE_CHECKING or NAME == "native":
+    from procession._engine.ipc.native_handover import MessageQueue
     from procession._engine.ipc.native_waiting import wait
+
+    _LATE = {
+        **dict.fromkeys(("Connection", "Pipe", "recv_handle", "send_handle"), "native_connection"),
+        **dict.fromkeys(("JoinableQueue", "Queue", "SimpleQueue"), "native_queue"),
+    }
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = f"procession._engine.ipc.{_LATE[name]}"
+        __import__(home)
+        return globals().setdefault(name, getattr(sys.modules[home], name))
+
 else:
     from procession._engine.ipc.portable_connection import (
         Connection,
@@ -74,4 +97,5 @@ else:
         send_handle,
     )
     from procession._engine.ipc.portable_queue import JoinableQueue, Queue, SimpleQueue
+    from procession._engine.ipc.portable_queue import Queue as MessageQueue
     from procession._engine.ipc.waiting import wait

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
-from multiprocessing.reduction import DupFd
-from multiprocessing.sharedctypes import RawArray
-from typing import TYPE_CHECKING, Any, Final
+from multiprocessing import reduction
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Final
 
 __all__ = [
     "BYTES_IN",
@@ -168,7 +167,7 @@ class Board:
 
     def __reduce__(self) -> tuple[Callable[..., Board], tuple[Any, ...]]:
         """Hand it to a process that is being started."""
-        memory = self._memory if self._fd is None else DupFd(self._fd)
+        memory = self._memory if self._fd is None else reduction.DupFd(self._fd)
         return _attach, (self._slots, memory)
 
 
@@ -182,10 +181,14 @@ def _as_words(memory: Any) -> memoryview:
 
 def _make(count: int) -> tuple[Any, int | None]:
     if os.name != "posix":
+        from multiprocessing.sharedctypes import RawArray  # noqa: PLC0415  # few have no memfd
+
         return RawArray("q", count), None
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("procession-board", os.MFD_CLOEXEC)
     else:
+        import tempfile  # noqa: PLC0415  # as above
+
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     os.truncate(fd, count * _WORD)

@@ -67,8 +67,8 @@ class Engine:
         self.supervisor: Supervisor | None = None
         self.calls: dict[int, Call] = {}
         self.callbacks: deque[Call] = deque()
-        self.tasks: Any = transport.Queue(0, ctx=plan.context)
-        self.results: Any = transport.Queue(0, ctx=plan.context)
+        self.tasks: Any = transport.MessageQueue(ctx=plan.context)
+        self.results: Any = transport.MessageQueue(ctx=plan.context)
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
         self.deadlines = Deadlines(self.crew, self._ledger)

@@ -2,24 +2,27 @@
 
 An exception may refuse to be pickled, or to be built again from its pickled form, and that
 must not keep its message from arriving: so its name, its text and its traceback travel as
-text beside it.  Where it can be built it arrives as itself, else as a RemoteError.
+text beside it.  Where it can be built (``revival.py``, in the parent) it arrives as itself, else
+as a RemoteError.
+
+Every worker imports this file and few tasks fail, so what describes a failure is imported then.
+A task may have used up all descriptors, and nothing can be imported any more: there is a
+description even so.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import traceback
-from multiprocessing.pool import (  # type: ignore[attr-defined]  # typeshed omits them
-    MaybeEncodingError,
-    RemoteTraceback,
-)
-from typing import Any
 
-from procession._engine.errors import RemoteError
 from procession._engine.wire import pickler
 
-__all__ = ["MaybeEncodingError", "RemoteTraceback", "pack_failure", "unpack_failure"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+__all__ = ["pack_failure", "pack_refusal"]
 
 _OURS = os.path.dirname(__file__)  # noqa: PTH120  # compared with what frames say
 
@@ -42,16 +45,20 @@ def pack_failure(error: BaseException) -> bytes:
     return pickle.dumps(record)
 
 
-def unpack_failure(data: bytes, task: str) -> BaseException:
-    """In the caller: the exception, its remote traceback as cause, a note that names the task."""
-    type_name, text, trace, pickled, pid = pickle.loads(data)
-    error = _revived(pickled)
-    if error is None:
-        error = RemoteError(type_name, text, trace)
-    error.__cause__ = RemoteTraceback(f'\n"""\n{trace}"""')
-    if hasattr(error, "add_note"):
-        error.add_note(f"raised by {task}, in the pool's worker with pid {pid}")
-    return error
+def pack_refusal(error: Exception, value: Any) -> bytes:
+    """In the worker: describe a result that could not be sent, as the standard library tells it."""
+    try:
+        from multiprocessing.pool import (  # type: ignore[attr-defined]  # noqa: PLC0415  # see above
+            MaybeEncodingError,
+        )
+    except Exception:  # no descriptor for the import
+        return pack_failure(error)
+    try:
+        wrapped = MaybeEncodingError(error, value)
+    except Exception:  # the value's __repr__ is the user's
+        wrapped = MaybeEncodingError(error, f"<a {type(value).__name__} whose repr() fails>")
+    wrapped.__cause__ = error
+    return pack_failure(wrapped)
 
 
 def _text(error: BaseException) -> str:
@@ -66,9 +73,21 @@ def _trace(error: BaseException) -> str:
     while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS:  # noqa: PTH120  # as fast
         trace = trace.tb_next
     try:
+        import traceback  # noqa: PLC0415  # see above
+
         return "".join(traceback.format_exception(type(error), error, trace))
-    except Exception:  # no memory, or a user's __str__ again
-        return f"{type(error).__name__}: {_text(error)}\n"
+    except Exception:  # no descriptor for the import, no memory, or a user's __str__ again
+        return f"{_places(trace)}{type(error).__name__}: {_text(error)}\n"
+
+
+def _places(trace: TracebackType | None) -> str:
+    """Where it was raised, as far as it can be said without reading any source."""
+    lines = ["Traceback (most recent call last):\n"]
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n')
+        trace = trace.tb_next
+    return "".join(lines) if len(lines) > 1 else ""
 
 
 def _pickled(error: BaseException) -> bytes | None:
@@ -80,13 +99,3 @@ def _pickled(error: BaseException) -> bytes | None:
         return data if type(pickle.loads(data)) is type(error) else None
     except Exception:  # it is the user's class: whatever it is, the text goes
         return None
-
-
-def _revived(pickled: bytes | None) -> BaseException | None:
-    if pickled is None:
-        return None
-    try:
-        error: Any = pickle.loads(pickled)
-    except Exception:  # its class may not exist here
-        return None
-    return error if isinstance(error, BaseException) else None

@@ -22,8 +22,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.calls import part_of
-from procession._engine.pool.failure import unpack_failure
 from procession._engine.pool.parcel import pack, unpack
+from procession._engine.pool.revival import unpack_failure
 from procession._engine.pool.steps import is_plain
 from procession._engine.pool.worker import NO_FUNCTION, SKIPPED
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
 
 try:
     from resource import RUSAGE_SELF, getrusage
@@ -17,6 +16,10 @@ except ImportError:  # Windows
     IS_KNOWN = False
 else:
     IS_KNOWN = True
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["IS_KNOWN", "own_bytes"]
 

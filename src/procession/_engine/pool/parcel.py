@@ -12,15 +12,15 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc import transport
 from procession._engine.wire import pickler
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["Buffers", "pack", "unpack"]
 
@@ -41,8 +41,10 @@ def pack(obj: Any) -> tuple[bytes, Buffers]:
         data = _dump(obj, take_out)
     except pickler.REFUSALS:
         buffers.clear()
-        with suppress(Exception):
+        try:
             return pickler.by_value(obj, take_out), tuple(buffers) or None
+        except Exception:  # noqa: S110  # the first reason is the one to tell
+            pass
         raise
     if pickler.names_main(data):
         buffers.clear()

@@ -108,7 +108,7 @@ class WorkLoop:
         items = self._items(message)
         if items is None:
             return
-        if method.eager:
+        if method[2]:
             self._run_eagerly(ticket, method, items)
         else:
             self._run_together(ticket, method, items)
@@ -141,7 +141,7 @@ class WorkLoop:
             if words[ORDER]:
                 self.leave_if_told()
             begun = clock()
-            words[SINCE] = begun if method.timed else 0
+            words[SINCE] = begun if method[3] else 0
             error = value = None
             try:
                 value = self._run_task(call, offset, item)
@@ -198,10 +198,10 @@ class WorkLoop:
 
 def _caller(method: Method) -> Callable[[Any], Any]:
     """The call of a function of one item, whatever the kind of the call."""
-    function = method.function
-    if method.kind == APPLY:
+    function, kind, _, _ = method
+    if kind == APPLY:
         return lambda item: function(*item[0], **item[1])
-    if method.kind == STARMAP:
+    if kind == STARMAP:
         return lambda item: function(*item)
     return function
 

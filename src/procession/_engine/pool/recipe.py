@@ -16,20 +16,26 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
-import tempfile
 from collections import deque
 from functools import partial
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from procession._engine.pool.parcel import pack, unpack
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final, TypeAlias
 
     from procession._engine.pool.parcel import Buffers
+
+    Method: TypeAlias = tuple[Callable[..., Any], int, bool, bool]
+    """A recipe as the worker has it: function, kind (how to call it), ``eager``, ``timed``.
+
+    ``eager``: each result is sent as soon as it is there.  ``timed``: eager, and tasks have a time
+    limit.  A plain tuple, which the native loop reads.
+    """
 
 __all__ = [
     "APPLY",
@@ -38,7 +44,6 @@ __all__ = [
     "STARMAP",
     "STATEFUL",
     "TIMED",
-    "Method",
     "Recipe",
     "RecipeBook",
     "RecipeShelf",
@@ -65,18 +70,6 @@ _INLINE_LIMIT = 1024
 _ALIGNMENT = 64
 _KEPT_INLINE = 64
 _KEPT_FILES = 2
-
-
-class Method(NamedTuple):
-    """A recipe as the worker has it: what to call, how, and when to send results.
-
-    ``eager``: each as soon as it is there.  ``timed``: eager, and tasks have a time limit.
-    """
-
-    function: Callable[..., Any]
-    kind: int
-    eager: bool
-    timed: bool
 
 
 class Recipe:
@@ -116,9 +109,12 @@ class Recipe:
     def _open(self) -> None:
         if hasattr(os, "memfd_create"):
             self._fd = os.memfd_create("procession-function", os.MFD_CLOEXEC)
-            if Path(f"/proc/{os.getpid()}/fd/{self._fd}").exists():
+            if os.path.exists(f"/proc/{os.getpid()}/fd/{self._fd}"):  # noqa: PTH110  # see below
                 return
             os.close(self._fd)
+        # Every worker imports this file, and has no use for what follows.
+        import tempfile  # noqa: PLC0415
+
         self._fd, self._path = tempfile.mkstemp(prefix="procession-")
 
     def close(self) -> None:
@@ -127,6 +123,8 @@ class Recipe:
         if fd >= 0:
             os.close(fd)
         if self._path is not None:
+            from pathlib import Path  # noqa: PLC0415  # as above
+
             Path(self._path).unlink(missing_ok=True)
             self._path = None
 
@@ -200,7 +198,7 @@ class RecipeBook:
         if manner & STATEFUL:
             function = partial(function, self.state)
         timed = bool(manner & TIMED)
-        method = self.methods[text] = Method(function, kind, timed or bool(manner & EAGER), timed)
+        method = self.methods[text] = (function, kind, timed or bool(manner & EAGER), timed)
         kept.append(text)
         return method
 

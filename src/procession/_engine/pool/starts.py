@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.errors import Attempt, WorkerDied
 from procession._engine.pool.board import STARTING
-from procession._engine.pool.failure import unpack_failure
+from procession._engine.pool.revival import unpack_failure
 from procession._engine.pool.worker import START_FAILED
 
 if TYPE_CHECKING:

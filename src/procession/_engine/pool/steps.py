@@ -11,12 +11,11 @@ Both forms do the same, and the tests of the pool run on both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from procession._engine.ipc import transport
 
 __all__ = ["Chunk", "ResultLine", "WorkLoop", "is_plain", "take_results"]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING or transport.NAME == "native":
     from procession._engine.native import Chunk, ResultLine, WorkLoop, is_plain, take_results
 else:

@@ -17,18 +17,18 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from procession._engine.pool import memory
 from procession._engine.pool.board import LEAVE, ORDER
-from procession._engine.pool.failure import MaybeEncodingError, pack_failure
+from procession._engine.pool.failure import pack_failure, pack_refusal
 from procession._engine.pool.parcel import pack, unpack
 from procession._engine.pool.recipe import RecipeBook
 from procession._engine.pool.steps import WorkLoop
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Final
 
     from procession._engine.pool.board import Board
     from procession._engine.pool.recipe import Method
@@ -50,15 +50,24 @@ SKIPPED: Final = 2
 Failures = dict[int, bytes]
 
 
-class Terms(NamedTuple):
+class Terms:
     """What the pool was given for its workers; the same for each of them."""
 
-    initializer: Callable[..., object] | None
-    initargs: Iterable[Any]
-    most_messages: int | None
-    most_memory: int | None
-    make_state: Callable[[], Any] | None
-    end_state: Callable[[Any], object] | None
+    def __init__(
+        self,
+        initializer: Callable[..., object] | None,
+        initargs: Iterable[Any],
+        most_messages: int | None,
+        most_memory: int | None,
+        make_state: Callable[[], Any] | None,
+        end_state: Callable[[Any], object] | None,
+    ) -> None:
+        self.initializer = initializer
+        self.initargs = initargs
+        self.most_messages = most_messages
+        self.most_memory = most_memory
+        self.make_state = make_state
+        self.end_state = end_state
 
 
 class Worker(WorkLoop):
@@ -156,7 +165,7 @@ class Worker(WorkLoop):
             self._put(ticket, first, values, failures, seconds)
         except Exception as error:
             if len(values) == 1:
-                self._put(ticket, first, [None], {0: _refusal(error, values[0])}, seconds)
+                self._put(ticket, first, [None], {0: pack_refusal(error, values[0])}, seconds)
                 return
             share = seconds / len(values)
             for offset, value in enumerate(values):
@@ -176,8 +185,10 @@ class Worker(WorkLoop):
 
         It is not the worker: the results, and the next message, are the worker's.
         """
-        with suppress(Exception):
+        try:  # noqa: SIM105  # contextlib would be one import more for each worker
             sys.stdout.flush()
+        except Exception:  # noqa: S110  # somebody's own stream, or a closed one
+            pass
         os._exit(0)
 
     def _put(
@@ -204,15 +215,7 @@ def _show_lines_at_once() -> None:
     """
     configure = getattr(sys.stdout, "reconfigure", None)
     if configure is not None:
-        with suppress(Exception):  # somebody's own stream, or a closed one
+        try:  # noqa: SIM105  # as in leave_forked()
             configure(line_buffering=True)
-
-
-def _refusal(error: Exception, value: Any) -> bytes:
-    """A result that could not be sent, as the standard library tells it."""
-    try:
-        wrapped = MaybeEncodingError(error, value)
-    except Exception:  # the value's __repr__ is the user's
-        wrapped = MaybeEncodingError(error, f"<a {type(value).__name__} whose repr() fails>")
-    wrapped.__cause__ = error
-    return pack_failure(wrapped)
+        except Exception:  # noqa: S110  # as above
+            pass

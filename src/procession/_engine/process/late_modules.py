@@ -94,7 +94,9 @@ def install(tracker_fd: int) -> None:
         return
     package = spec_of("multiprocessing", None)
     path = None if package is None else package.submodule_search_locations
-    late = {name: _put(f"multiprocessing.{name}", path) for name in ("reduction", "spawn")}
+    late = {
+        name: _put(f"multiprocessing.{name}", path) for name in ("connection", "reduction", "spawn")
+    }
     late["resource_tracker"] = _put("multiprocessing.resource_tracker", path)
     _THEN["multiprocessing.resource_tracker"] = lambda _: _give(tracker_fd)
 

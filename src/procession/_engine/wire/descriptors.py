@@ -18,10 +18,11 @@ from __future__ import annotations
 import os
 import sys
 from multiprocessing import reduction
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 __all__ = ["ABSENT", "SharedDescriptors", "share"]
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import io
 import pickle
-from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.config import explain
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "REFUSALS",
@@ -67,8 +67,10 @@ def dumps(obj: Any) -> bytes:
     try:
         ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
     except REFUSALS:
-        with suppress(Exception):
+        try:
             return by_value(obj)
+        except Exception:  # noqa: BLE001, S110  # the first reason is the one to tell
+            pass
         raise
     data = buffer.getvalue()  # hands out the buffer's own bytes, not a copy
     return by_value(obj) if names_main(data) else data
