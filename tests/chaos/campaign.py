@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -123,7 +122,7 @@ class Campaign:
 
     def __init__(self, pool: Any, trace: Path, seed: int) -> None:
         self._pool = pool
-        self._trace = trace
+        self._trace = payloads.Trace(trace)
         self._rng = random.Random(seed)
         self._next = 0
         self.done = 0
@@ -137,7 +136,7 @@ class Campaign:
         run = self._rng.choice(KINDS) if kind is None else KINDS[kind % len(KINDS)]
         outcomes = run(self._pool, parcels, self._rng, retries)
         assert len(outcomes) == tasks, f"{run.__name__}: {len(outcomes)} outcomes of {tasks} tasks"
-        begun = payloads.noted(self._trace)
+        begun = self._trace.begun()
         for number, outcome in zip(numbers, outcomes, strict=True):
             self._account(run.__name__, number, outcome, begun[number], retries)
 
@@ -192,8 +191,10 @@ def _stop_for_a_moment(pid: int) -> None:
     A worker may be stopped within a step of a queue; all threads of a process that waits for
     that step may stand still, the killer's among them.
     """
-    script = f"kill -STOP {pid}; sleep {STOPPED_SECONDS}; kill -CONT {pid}"
-    subprocess.run(["/bin/sh", "-c", script], check=False, stderr=subprocess.DEVNULL)
+    script = f"exec 2>/dev/null; kill -STOP {pid}; sleep {STOPPED_SECONDS}; kill -CONT {pid}"
+    # Not by subprocess: it reads from a pipe until the program runs, and a worker that is
+    # forked at this moment would hold the other end for as long as it lives.
+    os.waitpid(os.posix_spawn("/bin/sh", ["/bin/sh", "-c", script], os.environ), 0)
 
 
 @contextmanager

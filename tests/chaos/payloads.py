@@ -69,10 +69,24 @@ def note(number: int) -> None:
         os.write(_trace, _ENTRY.pack(number, os.getpid()))
 
 
-def noted(path: Path) -> Counter[int]:
-    """Return how often each task began."""
-    text = path.read_bytes() if path.exists() else b""
-    return Counter(number for number, _ in _ENTRY.iter_unpack(text))
+class Trace:
+    """How often each task began, read on from where the last look ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._begun: Counter[int] = Counter()
+
+    def begun(self) -> Counter[int]:
+        """Return how often each task has begun so far."""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                text = file.read()
+            whole = len(text) // _ENTRY.size * _ENTRY.size
+            self._read += whole
+            self._begun.update(number for number, _ in _ENTRY.iter_unpack(text[:whole]))
+        return self._begun
 
 
 def expose(trace: str, lock: Any = None, point: str = "", tokens: str = "", most: int = 0) -> None:

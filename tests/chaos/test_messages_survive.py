@@ -115,7 +115,7 @@ if transport.NAME == "native":
                 queue.put(payloads.parcel(number))
             process.join(PATIENCE_SECONDS)
             ours = drain(queue)
-            theirs = payloads.noted(trace)
+            theirs = payloads.Trace(trace).begun()
             missing = set(range(MESSAGES)) - set(ours) - set(theirs)
             assert ours == sorted(ours)
             assert len(missing) <= 1
