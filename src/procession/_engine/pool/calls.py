@@ -115,10 +115,11 @@ class Call:
         """What every message says of the function."""
         return b"" if self.recipe is None else self.recipe.text
 
-    def next_chunk(self, pending: int) -> Chunk | None:
-        """Take tasks for one message from the input; None when there is nothing to send now.
+    def take_chunk(self, unsent: list[Chunk]) -> bool:
+        """Move tasks for one message from the input to ``unsent``; False when there are none now.
 
-        ``pending`` messages were taken and are not yet open.
+        An interruption finds them moved completely or not at all: signals are looked for behind
+        calls, so the last steps are stores and then the one call that appends the chunk.
         """
         raise NotImplementedError
 
@@ -191,8 +192,8 @@ class ApplyCall(Call):
     has_keywords = False
     """Whether the item has keyword arguments."""
 
-    def next_chunk(self, pending: int) -> Chunk | None:  # noqa: ARG002
-        """The only one."""
+    def only_chunk(self) -> Chunk | None:
+        """The task, once."""
         item, self.item = self.item, None
         if self.exhausted or item is None:
             return None
@@ -255,16 +256,17 @@ class MapCall(Call):
             return left / 2
         return min(left / 2, self.pace.seconds_left(self.tasks_open) / 3)
 
-    def next_chunk(self, pending: int) -> Chunk | None:
+    def take_chunk(self, unsent: list[Chunk]) -> bool:
         """The next slice of the input, as long as the pace says."""
-        if self.exhausted or len(self.open) + pending >= self.pace.window():
-            return None
-        first = self._next
-        self._next = first + self.pace.size(len(self._items) - first)
-        items = self._items[first : self._next]
-        self._next = first + len(items)
-        self.exhausted = self._next >= len(self._items)
-        return Chunk(self, first, items, self.sink)
+        if self.exhausted or len(self.open) + len(unsent) >= self.pace.window():
+            return False
+        first, total = self._next, len(self._items)
+        items = self._items[first : first + self.pace.size(total - first)]
+        stop = first + len(items)
+        chunk = Chunk(self, first, items, self.sink)
+        self._next, self.exhausted = stop, stop >= total
+        unsent.append(chunk)
+        return True
 
     def settle(self, index: int, error: BaseException) -> BaseException | None:
         """Keep the exception for its place."""
@@ -326,6 +328,7 @@ class StreamCall(Call):
             self._source = self.reader.items()
         self._buffersize = buffersize
         self._fed = 0
+        self._batch: list[Any] = []  # was read, and is in no chunk yet
         self.sink = self.line = ResultLine(ordered=ordered)
         self.unbounded = False
         self.refill_at = 0
@@ -344,25 +347,29 @@ class StreamCall(Call):
         """How many tasks may be sent now."""
         return self.bound() - self._fed
 
-    def next_chunk(self, pending: int) -> Chunk | None:  # noqa: ARG002
+    def take_chunk(self, unsent: list[Chunk]) -> bool:
         """Read the next tasks from the input; runs the user's iterator."""
         size = self._whole_grains(self._size())
         if self.exhausted or not size or self.room() < size:
-            return None
-        first, error = self._fed, None
-        items: list[Any] = []
+            return False
+        first, error, items = self._fed, None, self._batch
         try:
-            items.extend(itertools.islice(self._source, size))
+            items.extend(itertools.islice(self._source, max(0, size - len(items))))
         except Exception as raised:  # the iterator's exception is its last item
             # As in the standard library, the grain that it breaks off is lost with it.
             error = raised
             del items[len(items) // self.pace.grain * self.pace.grain :]
-        self._fed = first + len(items)
+        stop = first + len(items)
         if error is not None:
-            self.line.put(self._fed, Failure(error))
-        if error is not None or (len(items) < size and not self._may_go_on()):
-            self.exhausted = True
-        return Chunk(self, first, items, self.line) if items else None
+            self.line.put(stop, Failure(error))
+        is_last = error is not None or (len(items) < size and not self._may_go_on())
+        if not items:
+            self.exhausted = is_last
+            return False
+        chunk = Chunk(self, first, items, self.line)
+        self._fed, self._batch, self.exhausted = stop, [], is_last
+        unsent.append(chunk)
+        return True
 
     def _whole_grains(self, size: int) -> int:
         """As much of ``size`` as may be taken now: a grain that is still being read is not."""

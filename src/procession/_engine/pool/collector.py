@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
 from procession._engine.pool.calls import StreamCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from procession._engine.pool.engine import Engine
 
@@ -46,11 +46,16 @@ class Collector:
 
     ``_followers``: threads asleep or about to sleep in ``changed``.  May be too high for a
     moment, which costs a notification; never too low when it is read under the lock.
+
+    A KeyboardInterrupt may strike between the taking of the role and what is to give it back.
+    So ``role`` is a lock that knows who has it: whoever leaves gives back what it has more
+    than it came with.  Who has it already, and waits in the middle of an input, goes on with it.
     """
 
     def __init__(self, engine: Engine, lock: Any) -> None:
         self._engine = engine
-        self._role = threading.Lock()
+        self.role: Any = threading.RLock()
+        self._lock = lock
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition(lock)
         self._followers = 0
@@ -61,23 +66,17 @@ class Collector:
         """Whether some thread waits for results now, and so feeds as well."""
         return self._thread is not None
 
-    @contextmanager
-    def role(self) -> Iterator[None]:
-        """Be the collector, after whoever is it now."""
-        self._role.acquire()
-        try:
-            yield
-        finally:
-            self._leave()
-
     def try_as_collector(self, action: Callable[[], object]) -> bool:
         """Do something as the collector; False when another thread has the role."""
-        if not self._role.acquire(blocking=False):
-            return False
+        had_role = self.role._is_owned()  # noqa: SLF001  # as threading.Condition does
         try:
+            if not self.role.acquire(blocking=False):
+                return False
             action()
-        finally:
-            self._leave()
+        except BaseException:
+            self._leave(had_role)
+            raise
+        self._leave(had_role)
         return True
 
     def notify(self) -> None:
@@ -100,44 +99,54 @@ class Collector:
 
     def rouse(self, thread: threading.Thread) -> None:
         """Have a thread look again whether it is ready, as collector or follower."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
         self.wake(thread)
 
     def wait_for_change(self, seconds: float) -> None:
         """Sleep until something changed, or so long."""
-        with self._changed:
+        with self._lock:
             self._sleep(seconds)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
         """Work for all until ``ready()``, at most ``timeout`` seconds; returns whether it is."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        had_role = self.role._is_owned()  # noqa: SLF001  # as threading.Condition does
+        try:
+            return self._work_until(ready, deadline, had_role)
+        except BaseException:
+            self._leave(had_role)
+            raise
+
+    def _work_until(
+        self, ready: Callable[[], bool], deadline: float | None, had_role: bool
+    ) -> bool:
         nap = 0.0
         while not ready():
             left = _left(deadline)
             if left is not None and left <= 0:
                 self.try_as_collector(self._engine.collect)
                 return ready()
-            if not self._role.acquire(blocking=False):
+            if not self.role.acquire(blocking=False):
                 self._follow(ready, left)
                 continue
-            try:
-                self._thread = threading.current_thread()
-                nap = self._serve(ready, deadline, may_nap=not nap)
-            finally:
-                self._thread = None
-                self._leave()
+            self._thread = threading.current_thread()
+            nap = self._serve(ready, deadline, may_nap=not nap)
+            self._leave(had_role)
             if nap:
                 self._nap(nap if left is None else min(nap, left))
         return True
 
     def _follow(self, ready: Callable[[], bool], left: float | None) -> None:
         """Sleep until something changed, or the role is free."""
-        with self._changed:
+        with self._lock:
             self._followers += 1
             try:
-                if self._role.locked() and not ready():
-                    self._changed.wait(left)
+                if not self.role.acquire(blocking=False):
+                    if not ready():
+                        self._changed.wait(left)
+                else:
+                    self.role.release()
             finally:
                 self._followers -= 1
 
@@ -148,15 +157,20 @@ class Collector:
         finally:
             self._followers -= 1
 
-    def _leave(self) -> None:
-        """Give the role back, and tell who may want it.
+    def _leave(self, had_role: bool) -> None:
+        """Give the role back, and tell who may want it; unless this thread had it before.
 
         A follower counts itself before it looks at the role, so either it finds the role
-        free, or it is counted here.
+        free, or it is counted here.  Doing it twice changes nothing.
         """
-        self._role.release()
+        if had_role:
+            return
+        if self._thread is threading.current_thread():
+            self._thread = None
+        while self.role._is_owned():  # noqa: SLF001  # as above
+            self.role.release()
         if self._followers:
-            with self._changed:
+            with self._lock:
                 self._changed.notify_all()
 
     def _serve(self, ready: Callable[[], bool], deadline: float | None, *, may_nap: bool) -> float:

@@ -129,11 +129,11 @@ class Engine:
             return
         with self.lock:
             self._enter(call)
-            chunk = call.next_chunk(0)
+            chunk = call.only_chunk()
             if chunk is None:
                 return
-            ticket = self._ledger.enter_one(chunk)
             try:
+                ticket = self._ledger.enter_one(chunk)
                 self.tasks.put((ticket, call.recipe_text, chunk.items[0]))
             except BaseException as error:
                 self._take_back_unput(error)
@@ -153,9 +153,9 @@ class Engine:
         self._interrupted = True
 
     def _issue_single(self, call: ApplyCall) -> None:
-        chunk = call.next_chunk(0)
+        chunk = call.only_chunk()
         if chunk is not None:
-            self._issue((chunk,))
+            self._issue([chunk])
         if not call.open:  # its argument was refused, or its result is there
             with self.lock:
                 self._end_if_done(call)
@@ -173,13 +173,20 @@ class Engine:
 
         Does nothing when another thread is at it, or this one, in the call's own input.
         """
-        if not call.feeding.acquire(blocking=False):
-            return
+        unsent: list[Chunk] = []
+        feeding = False
         try:
-            while chunks := self._next_chunks(call):
-                self._issue(chunks)
+            feeding = call.feeding.acquire(blocking=False)
+            if not feeding:
+                return
+            while self._take_chunks(call, unsent):
+                self._issue(unsent)
+        except BaseException:
+            self._give_back_unsent(call, unsent)
+            raise
         finally:
-            call.feeding.release()
+            if feeding:
+                call.feeding.release()
         if call.exhausted:
             self._end_feeding(call)
 
@@ -202,36 +209,57 @@ class Engine:
             return
         for call in list(self.feeding.values()):
             if call.returned:
-                with self.lock:
-                    returned, call.returned = call.returned, ()
-                self._issue(returned)
+                self._send_returned(call)
             if call.is_single_task:
                 self._end_feeding(call)
             else:
                 self.feed(call)
 
-    def _next_chunks(self, call: Call) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        while len(chunks) < _BATCH and self.state != TERMINATE:
-            chunk = call.next_chunk(len(chunks))
-            if chunk is None:
-                break
-            chunks.append(chunk)
-        return chunks
+    def _send_returned(self, call: Call) -> None:
+        """Send again what came back."""
+        unsent: list[Chunk] = []
+        try:
+            with self.lock:
+                unsent.extend(call.returned)
+                call.returned = ()
+            self._issue(unsent)
+        except BaseException:
+            self._give_back_unsent(call, unsent)
+            raise
 
-    def _issue(self, chunks: Sequence[Chunk]) -> None:
-        """Pack chunks into messages and put them; what cannot be packed ends here."""
+    def _give_back_unsent(self, call: Call, unsent: Sequence[Chunk]) -> None:
+        """An interruption came between the taking of chunks and the putting of messages."""
+        with self.lock:
+            self._interrupted = True
+            if unsent and not call.ended:
+                call.give_back(unsent)
+                self.note_returned(call)
+
+    def _take_chunks(self, call: Call, unsent: list[Chunk]) -> bool:
+        """Take chunks from a call's input; returns whether there were any."""
+        while len(unsent) < _BATCH and self.state != TERMINATE and call.take_chunk(unsent):
+            pass
+        return bool(unsent)
+
+    def _issue(self, unsent: list[Chunk]) -> None:
+        """Pack chunks into messages and put them; what cannot be packed ends here.
+
+        Chunks leave the list when the ledger has them.
+        """
         bodies = []
-        for chunk in chunks:
+        for chunk in unsent:
             bodies.extend(mail.bodies(chunk, self._deliver_refused))
+        unsent[:] = [chunk for chunk, _ in bodies]
         if not bodies:
             return
         with self.lock:
             if self.state == TERMINATE or self.broken is not None:
+                unsent.clear()
                 return
             bodies = [body for body in bodies if not body[0].call.ended]
-            tickets = self._ledger.enter([chunk for chunk, _ in bodies])
             try:
+                tickets = self._ledger.enter([chunk for chunk, _ in bodies])
+                unsent.clear()
                 self.tasks.put_many(
                     [(ticket, *body) for ticket, (_, body) in zip(tickets, bodies, strict=True)]
                 )
@@ -321,7 +349,7 @@ class Engine:
                 if self._interrupted:
                     self._interrupted = False
                     for call in list(self.calls.values()):
-                        self.note_returned(call)
+                        self._make_up_for(call)
             except BaseException:
                 self._interrupted = True
                 raise
@@ -365,6 +393,15 @@ class Engine:
         self._ledger.ended += 1
         if self.state is CLOSE and not self.calls:
             self._stop_workers()
+
+    def _make_up_for(self, call: Call) -> None:
+        """Do what an interruption may have kept from being done for a call.  Lock held."""
+        if not call.ended:
+            self.note_returned(call)
+        elif call.finished:
+            self.show(call)
+        else:
+            self._end(call)
 
     def note_returned(self, call: Call) -> None:
         """Tasks of a call have ended, or came back to be sent again.  Lock held."""
@@ -454,7 +491,7 @@ class Engine:
 
     def terminate(self) -> None:
         """End the workers now; calls that are under way end with ProcessError."""
-        if self.generation is not lifecycle.generation:
+        if self.closed or self.generation is not lifecycle.generation:
             return
         with self.lock:
             self.state = TERMINATE
@@ -475,7 +512,7 @@ class Engine:
         """Give queues and memory back; all workers have ended."""
         if self.supervisor is not None:
             self.supervisor.dismiss()
-        with self.collector.role(), self.lock:
+        with self.collector.role, self.lock:
             if not self.closed:
                 self.tally.close()
                 self.closed = True
@@ -483,6 +520,8 @@ class Engine:
                 self.tasks.close()
                 self.results.close()
                 self.crew.close()
+        with self.lock:  # who looked for the role meanwhile may have gone to sleep
+            self.collector.notify_followers()
 
     # ---- the supervisor
 

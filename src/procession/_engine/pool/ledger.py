@@ -51,22 +51,22 @@ class Ledger:
     def enter(self, chunks: Sequence[Chunk]) -> range:
         """Give a ticket to each chunk; to be put into the task queue next, in this order."""
         tickets = range(self._next, self._next + len(chunks))
+        self._next = tickets.stop  # first: whatever interrupts, retract_unput() finds them
         for ticket, chunk in zip(tickets, chunks, strict=True):
             self.chunks[ticket] = chunk
             chunk.ticket = ticket
-            chunk.call.open.add(ticket)
             chunk.call.tasks_open += chunk.size
-        self._next = tickets.stop
+            chunk.call.open.add(ticket)
         return tickets
 
     def enter_one(self, chunk: Chunk) -> int:
         """Give a ticket to one chunk, as above."""
         ticket, call = self._next, chunk.call
+        self._next = ticket + 1
         self.chunks[ticket] = chunk
         chunk.ticket = ticket
-        call.open.add(ticket)
         call.tasks_open += chunk.size
-        self._next = ticket + 1
+        call.open.add(ticket)
         return ticket
 
     def retract_unput(self) -> list[Chunk]:

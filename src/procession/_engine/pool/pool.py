@@ -11,7 +11,7 @@ import multiprocessing.pool as standard
 import os
 import warnings
 from multiprocessing import util
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from procession._engine import lifecycle
 from procession._engine.pool.arguments import (
@@ -42,13 +42,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from procession._engine.pool.calls import Call, MapCall
+    from procession._engine.pool.calls import Call, MapCall, StreamCall
     from procession._engine.pool.stats import PoolStats
     from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["Pool"]
 
 OnError = Literal["raise", "return"]
+_Iterator = TypeVar("_Iterator", bound=IMapIterator)
 
 INIT = "INIT"
 
@@ -267,8 +268,7 @@ class Pool(standard.Pool):
         call = self._maker().stream(
             func, iterable, chunksize, True, buffersize, retries, timeout, on_error, pass_state
         )
-        self._engine.submit(call)
-        return IMapIterator(self, self._engine, call)
+        return self._begin_stream(call, IMapIterator)
 
     def imap_unordered(  # type: ignore[override]  # as above
         self,
@@ -286,8 +286,7 @@ class Pool(standard.Pool):
         call = self._maker().stream(
             func, iterable, chunksize, False, buffersize, retries, timeout, on_error, pass_state
         )
-        self._engine.submit(call)
-        return IMapUnorderedIterator(self, self._engine, call)
+        return self._begin_stream(call, IMapUnorderedIterator)
 
     def _map_async(
         self,
@@ -322,6 +321,15 @@ class Pool(standard.Pool):
             engine.abandon(call)
             raise
         engine.look_after(call)
+
+    def _begin_stream(self, call: StreamCall, kind: type[_Iterator]) -> _Iterator:
+        engine = self._engine
+        try:
+            engine.submit(call)
+            return kind(self, engine, call)
+        except BaseException:
+            engine.abandon(call)
+            raise
 
     def _run(self, call: Any) -> Any:
         """Run a call to its end in this thread."""

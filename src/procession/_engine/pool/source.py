@@ -97,7 +97,8 @@ class SourceReader:
                 raise error
             raise StopIteration
         self._taken += 1  # before the item goes, so that the reader never counts too few
-        item = self._read.popleft()
+        item = self._read[0]
+        del self._read[0]  # no call, after which an interruption would lose it
         if item is _END:
             self._ended = True
             raise StopIteration

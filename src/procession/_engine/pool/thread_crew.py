@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from procession._engine.pool.calls import ApplyCall, Call, StreamCall
+    from procession._engine.pool.steps import Chunk
     from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["ThreadCrew"]
@@ -116,10 +117,11 @@ class ThreadCrew:
         engine = self._engine
         if not engine.begin(call, slot):
             return
-        chunk = call.next_chunk(0)
-        if chunk is None:
+        taken: list[Chunk] = []
+        if not call.take_chunk(taken):
             engine.park(call, slot)
             return
+        chunk = taken[0]
         engine.pass_on(call)
         self._run(Hand(call, chunk.first, chunk.items), slot)
 

@@ -1,0 +1,129 @@
+"""A KeyboardInterrupt at every place where it can strike in the pool's code.
+
+CPython looks for signals after each call, at the start of each function and where a loop turns.
+A tracer raises the exception there, at the n-th such place, for every n (every few, where there are
+thousands); after each the pool
+must work as before, and hold no call that nobody can end.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from multiprocessing.context import BaseContext
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from procession._engine.pool import engine
+from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.contracts.pool_tasks import double
+
+pytestmark = [
+    pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 looks in other places"),
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="reads CPython's bytecode"),
+    # One that strikes in a finalizer is printed by Python and goes no further.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+_FOLDER = engine.__file__.rpartition("engine.py")[0]
+_LOOKS = ("RESUME", "CALL", "CALL_KW", "CALL_FUNCTION_EX", "JUMP_BACKWARD")
+
+DOUBLES = [2 * value for value in range(10)]
+
+
+@cache
+def _places(code: CodeType) -> frozenset[int]:
+    """Offsets of instructions before which signals were looked for."""
+    places, previous = set(), ""
+    for instruction in dis.get_instructions(code):
+        if previous.startswith(_LOOKS):
+            places.add(instruction.offset)
+        previous = instruction.opname
+    return frozenset(places)
+
+
+class _Striker:
+    """Raises KeyboardInterrupt at the n-th place."""
+
+    def __init__(self, place: int) -> None:
+        self._left = place
+        self.struck: str | None = None
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(_FOLDER):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode" and frame.f_lasti in _places(frame.f_code):
+            self._left -= 1
+            if not self._left:
+                self.struck = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+
+CALLS: dict[str, tuple[int, Callable[[Any], Any]]] = {
+    "apply": (1, lambda pool: pool.apply(double, (3,)) == 6),
+    "apply with an object": (1, lambda pool: pool.apply(repr, (len,)) == repr(len)),
+    "apply_async": (1, lambda pool: pool.apply_async(double, (3,)).get() == 6),
+    "map": (11, lambda pool: pool.map(double, range(10)) == DOUBLES),
+    "imap": (29, lambda pool: list(pool.imap(double, list(range(10)))) == DOUBLES),
+    "imap of a generator": (31, lambda pool: list(pool.imap(double, iter(range(10)))) == DOUBLES),
+}
+
+
+@pytest.fixture
+def pool(any_context: BaseContext) -> Iterator[Any]:
+    """A pool that must end in the normal way."""
+    pool = any_context.Pool(2)
+    yield pool
+    pool.close()
+    pool.join()
+    for process in pool._pool:  # a traceback may hold the pool, and with it their sentinels
+        process.close()
+
+
+@pytest.mark.timeout(4 * HANG_GUARD_SECONDS)
+@pytest.mark.parametrize("name", CALLS)
+def test_pool_goes_on_wherever_an_interrupt_strikes(pool: Any, name: str) -> None:
+    """The call that was interrupted is over, and nothing else is changed."""
+    step, call = CALLS[name]
+    pool.map(double, range(10))
+    for place in range(1, 100_000, step):
+        striker = _Striker(place)
+        sys.settrace(striker)
+        try:
+            assert call(pool)
+        except KeyboardInterrupt:
+            assert striker.struck is not None
+        finally:
+            sys.settrace(None)
+        assert pool.map(double, range(10)) == DOUBLES, striker.struck
+        assert pool.apply(double, (7,)) == 14, striker.struck
+        if striker.struck is None:
+            return
+
+
+def test_a_call_under_way_loses_nothing(pool: Any) -> None:
+    """Who is interrupted while waiting for results may wait again, and gets all of them."""
+    for place in range(1, 1_000, 7):
+        striker = _Striker(place)
+        numbers, results = list(range(300)), []
+        iterator = pool.imap(double, numbers, buffersize=16)
+        mapped = pool.map_async(double, numbers, chunksize=1)
+        sys.settrace(striker)
+        while True:
+            try:
+                results.extend(mapped.get()[:0])
+                break
+            except KeyboardInterrupt:
+                continue
+            finally:
+                sys.settrace(None)
+        results.extend(iterator)
+        assert mapped.get() == [2 * number for number in numbers], striker.struck
+        assert results == mapped.get(), striker.struck
