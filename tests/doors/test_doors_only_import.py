@@ -12,7 +12,7 @@ import procession
 PACKAGE = Path(procession.__file__).parent
 DOORS = sorted(
     path.relative_to(PACKAGE)
-    for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("dummy/*.py")]
+    for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("dummy/*.py"), *PACKAGE.glob("joblib/*.py")]
     if path.name != "__main__.py"
 )
 KINDS = ("Door, ours:", "Door, adapted:", "Door, passed through:")
