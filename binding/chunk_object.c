@@ -42,7 +42,7 @@ psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values, 
         chunk->delivered = offset + i + 1;
     }
     if (known < count) {
-        chunk->ran += count;
+        chunk->ran += count - known;
         chunk->seconds += seconds;
     }
     return 0;

@@ -151,6 +151,10 @@ def test_depth_and_length_of_what_is_plain_are_bounded() -> None:
     assert not is_plain(deep)
     assert not is_plain(b"x" * 100_000)
     assert not is_plain({"key": {"deeper": object()}})
+    many: list[Any] = [1] * 1000
+    for _ in range(3):
+        many = [many] * 1000
+    assert not is_plain(many)
 
 
 class TestTakingResults:

@@ -106,7 +106,7 @@ class Chunk:
             self._put(self.first + offset + place, values[place])
             self.delivered = offset + place + 1
         if known < len(values):
-            self.ran += len(values)
+            self.ran += len(values) - known
             self.seconds += seconds
 
     def _put(self, index: int, value: Any) -> None:
