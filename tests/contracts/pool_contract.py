@@ -452,6 +452,14 @@ class WhateverUsersThrowAtIt:
         with pytest.raises(LookupError, match="cannot be opened"):
             pool.map(tasks.broken_if_seven, range(20), 10)
 
+    def test_input_that_exits(self, pool: Any) -> None:
+        """An iterator gives what came before, then raises SystemExit, and the pool goes on."""
+        results = pool.imap(tasks.double, tasks.exiting_after(3))
+        assert [next(results) for _ in range(3)] == [0, 2, 4]
+        with pytest.raises(SystemExit, match="the input exits"):
+            next(results)
+        assert pool.apply(tasks.double, (4,)) == 8
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_fork_that_comes_back_from_a_task_is_no_worker(self, pool: Any) -> None:
         """It ends; each result comes once, and the pool goes on with its own workers."""

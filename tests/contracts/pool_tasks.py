@@ -227,6 +227,11 @@ def raising_after(good: int) -> Iterator[int]:
     raise RuntimeError("the input ends badly")
 
 
+def exiting_after(good: int) -> Iterator[int]:
+    yield from range(good)
+    raise SystemExit("the input exits")
+
+
 def tiny_or_slow(value: int) -> int:
     if value == 40:
         time.sleep(3600)

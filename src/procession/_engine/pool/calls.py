@@ -355,7 +355,11 @@ class StreamCall(Call):
         first, error, items = self._fed, None, self._batch
         try:
             items.extend(itertools.islice(self._source, max(0, size - len(items))))
-        except Exception as raised:  # the iterator's exception is its last item
+        except BaseException as raised:  # the iterator's exception is its last item
+            # Read by a thread of its own it may exit; here that, and Ctrl-C, is the caller's.
+            exits = self.reader is not None and isinstance(raised, SystemExit)
+            if not exits and not isinstance(raised, Exception):
+                raise
             # As in the standard library, the grain that it breaks off is lost with it.
             error = raised
             del items[len(items) // self.pace.grain * self.pace.grain :]

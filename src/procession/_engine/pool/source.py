@@ -49,7 +49,7 @@ class SourceReader:
         self._taken = 0
         self._burst = 1
         self.bursting = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._ended = False
         self._room = threading.Event()
         self._thread = threading.Thread(
@@ -113,7 +113,7 @@ class SourceReader:
                     self._room.wait()
                 else:
                     self._read_burst(int(min(self._burst, room)))
-        except Exception as error:  # it is the last item of the input
+        except BaseException as error:  # it is the last item of the input, SystemExit too
             self._error = error
             self._ended = True
             self._wake()
