@@ -282,7 +282,9 @@ static void spin_and_claim(void *state, progress *told) {
     psn_lane *lane = psn_segment_lane(psn_queue_segment(queue), 0);
     (void)state;
     psn_store_relaxed32(&lane->producer_cpu, UINT32_MAX);
-    psn_queue_wait_message(queue, in_future(MILLISECOND / 10));
+    for (int i = 0; i < 2 * 64; i++) { /* one of 64 waits spins, however many were in vain before */
+        psn_queue_wait_message(queue, in_future(MILLISECOND / 50));
+    }
     while (!psn_event_has_sleepers(&lane->has_message)) {
         usleep(50);
     }
