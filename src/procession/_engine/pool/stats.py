@@ -34,7 +34,7 @@ class WorkerStats(NamedTuple):
     slot: int
     """Its place in the pool, from 0; a replacement has the place of the one before."""
 
-    pid: int
+    pid: int | None
     """Process id."""
 
     tasks: int
@@ -136,12 +136,12 @@ class Tally:
             seconds_waiting=board.total(WAITING) / _NANOSECONDS,
             seconds_packing=board.total(PACKING) / _NANOSECONDS,
             workers=tuple(
-                self._worker(slot, process.pid, counts_bytes=sent is not None)
+                self._worker(slot, getattr(process, "pid", None), counts_bytes=sent is not None)
                 for slot, process in enumerate(engine.crew.processes)
             ),
         )
 
-    def _worker(self, slot: int, pid: int, *, counts_bytes: bool) -> WorkerStats:
+    def _worker(self, slot: int, pid: int | None, *, counts_bytes: bool) -> WorkerStats:
         words = self._engine.crew.board.words(slot)
         return WorkerStats(
             slot=slot,
