@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from procession._engine.ipc import transport
 from procession._engine.pool import engine
 from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.pool_tasks import double
@@ -25,6 +26,9 @@ from tests.contracts.pool_tasks import double
 pytestmark = [
     pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 looks in other places"),
     pytest.mark.skipif(sys.implementation.name != "cpython", reason="reads CPython's bytecode"),
+    pytest.mark.skipif(
+        transport.NAME != "native", reason="the portable transport is Python itself: no step is one"
+    ),
     # One that strikes in a finalizer is printed by Python and goes no further.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
