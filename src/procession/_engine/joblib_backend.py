@@ -4,30 +4,38 @@ Workers outlive a call: an executor that is no longer in use lies on a *shelf*, 
 of the same kind finds it, and ends after some minutes without one.  A call has its executor
 to itself, so calls from several threads, or inside of each other, do not meet.
 
+Big arrays that several batches have in common travel once (``pool.shared_buffers``), and those
+that are memory-mapped by the user are mapped by the workers, too, so that results can be written
+into them: joblib's documentation shows it.
+
 Workers come from the fork server where there is one: a copy of this process might have locks
 of native threads (OpenMP) that nobody would ever release.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import sys
 import threading
 import warnings
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from joblib import cpu_count, register_parallel_backend
+from joblib import _memmapping_reducer, cpu_count, register_parallel_backend
 from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend
 
 from procession._engine.context import CONTEXTS
 from procession._engine.pool.executor import ProcessPoolExecutor
+from procession._engine.pool.shared_buffers import SharedBuffers, SharedTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 __all__ = ["ProcessionBackend", "register"]
 
@@ -38,6 +46,9 @@ _LONGEST_BATCH: Final = 0.1
 """Seconds: the last batches of a call keep some workers waiting for the others."""
 
 _IDLE_SECONDS: Final = 300.0
+
+_BIG: Final = 1_000_000
+"""Bytes from which joblib takes an array for big, where nothing else is said."""
 
 
 class _Kind(NamedTuple):
@@ -137,6 +148,21 @@ def _prepare_worker(
             threadpool_limits(threads)
 
 
+def _reducers() -> dict[type, Callable[[Any], Any]]:
+    """How arrays are pickled, once there may be some: mapped files as such, others as ever."""
+    numpy: Any = sys.modules.get("numpy")
+    return {} if numpy is None else {numpy.ndarray: _reduce_array, numpy.memmap: _reduce_array}
+
+
+def _reduce_array(array: Any) -> Any:
+    mapped = _memmapping_reducer._get_backing_memmap(array)  # noqa: SLF001  # no public one
+    name = getattr(mapped, "filename", None)
+    # What was written to a private mapping is in no file, and a deleted file cannot be opened.
+    if name is not None and mapped.mode != "c" and Path(name).exists():
+        return _memmapping_reducer._reduce_memmap_backed(array, mapped)  # noqa: SLF001
+    return array.__reduce_ex__(5)
+
+
 class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
     """Runs the tasks of ``joblib.Parallel`` in worker processes of procession.
 
@@ -167,6 +193,8 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
         self.retries = retries
         self._kind: _Kind | None = None
         self._executor: ProcessPoolExecutor | None = None
+        self._least: float = _BIG
+        self._shared = SharedBuffers(self._least)
         self._calls = 0
         self._batch = 1
         self._seconds: float | None = None
@@ -190,14 +218,20 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
         self,
         n_jobs: int = 1,
         parallel: Any = None,
+        max_nbytes: int | None = _BIG,
         **_of_other_backends: Any,
     ) -> int:
-        """Get workers for a call, or for all calls of a ``with Parallel()``; return how many."""
+        """Get workers for a call, or for all calls of a ``with Parallel()``; return how many.
+
+        ``max_nbytes``: the size from which an array that several batches have in common travels
+        once; None: all of them travel with each batch.
+        """
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         self._calls += 1
+        self._least = math.inf if max_nbytes is None else max_nbytes
         if self._executor is None:
             self._kind = self._kind_for(n_jobs)
             self._executor = _SHELF.take(self._kind)
@@ -217,6 +251,14 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
             None if chosen else threads,
             tuple(sorted(_NAMES)),
         )
+
+    def start_call(self) -> None:
+        """Begin one of the calls of a ``with Parallel()``: arrays may have changed since."""
+        self._shared = SharedBuffers(self._least)
+
+    def stop_call(self) -> None:
+        """End one of the calls: what its tasks shared is given back."""
+        self._shared = SharedBuffers(self._least)
 
     def terminate(self) -> None:
         """Give the workers back after a call."""
@@ -243,7 +285,15 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
         """Have a worker run a batch; ``callback`` is called with the future when it has ended."""
         if self._executor is None:
             raise RuntimeError("this call of Parallel was aborted: its workers are gone")
-        future = self._executor.submit(func)
+        try:
+            task = self._shared.pack(func, _reducers())
+        except Exception as error:  # noqa: BLE001  # of the user: this batch fails, as any other
+            future: Future[Any] = Future()
+            future.set_exception(error)
+        else:
+            future = self._executor.submit(SharedTask.run, task)
+            files = [*task.files]
+            future.add_done_callback(lambda _: files.clear())
         if callback is not None:
             future.add_done_callback(callback)
         return future

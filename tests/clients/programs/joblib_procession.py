@@ -6,7 +6,9 @@ Needs: joblib scikit-learn numpy
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -105,8 +107,58 @@ def check_learning():
     model = HistGradientBoostingClassifier(max_iter=3)
     model.fit(x, y)
     assert cross_val_score(model, x, y, cv=3).mean() > 0.7
+
+
+def total(array, number):
+    return float(array.sum()) + number
+
+
+def add_one(array):
+    array += 1
+    return float(array[0])
+
+
+def file_of(array):
+    """The inode of the file that an array of this process lies in."""
+    address = array.ctypes.data
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        first, last = (int(end, 16) for end in line.split()[0].split("-"))
+        if first <= address < last:
+            return line.split()[4]
+    raise AssertionError("an array at no address")
+
+
+def write_sum(array, sums, row):
+    sums[row] = array[row].sum()
+
+
+def check_arrays():
     big = np.ones(400_000)
-    assert Parallel()(delayed(np.sum)(big) for _ in range(4)) == [400_000.0] * 4
+    assert Parallel()(delayed(total)(big, n) for n in range(9)) == [400_000.0 + n for n in range(9)]
+    # Once in memory from the second batch on, and yet every task has it to itself.
+    files = Parallel(batch_size=1)(delayed(file_of)(big) for _ in range(9))
+    assert len(set(files[1:])) == 1
+    assert Parallel(batch_size=1)(delayed(add_one)(big) for _ in range(9)) == [2.0] * 9
+    assert big.min() == big.max() == 1
+    with Parallel(batch_size=1) as parallel:
+        for number in range(4):
+            big[:] = number
+            assert parallel(delayed(total)(big, 0) for _ in range(6)) == [400_000.0 * number] * 6
+    temporary = (delayed(total)(np.full(400_000, n), 0) for n in range(9))
+    assert Parallel(batch_size=1)(temporary) == [400_000.0 * n for n in range(9)]
+
+
+def check_mapped_files(folder):
+    """From joblib's documentation: results that are written into a file which all have mapped."""
+    data = np.arange(400_000.0).reshape(4, -1)
+    joblib.dump(data, folder / "data")
+    mapped = joblib.load(folder / "data", mmap_mode="r")
+    sums = np.memmap(folder / "sums", dtype=float, shape=4, mode="w+")
+    Parallel()(delayed(write_sum)(mapped, sums, row) for row in range(4))
+    assert (sums == data.sum(axis=1)).all()
+    private = np.memmap(folder / "sums", dtype=float, shape=4, mode="c")
+    private[:] = 1
+    assert Parallel()(delayed(total)(private, n) for n in range(2)) == [4.0, 5.0]
 
 
 def main(method):
@@ -116,6 +168,9 @@ def main(method):
         check_numbers()
         check_nesting()
         check_errors()
+        check_arrays()
+        with tempfile.TemporaryDirectory() as folder:
+            check_mapped_files(Path(folder))
         if method != "fork":
             check_learning()
     with parallel_config(backend="procession", n_jobs=2, inner_max_num_threads=3):

@@ -19,8 +19,11 @@ from procession._engine.wire import pickler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
+
+    Reducers: TypeAlias = Mapping[type, Callable[[Any], Any]]
+    """How a type is pickled, as in a ``dispatch_table``."""
 
 __all__ = ["Buffers", "pack", "unpack"]
 
@@ -28,27 +31,29 @@ Buffers = tuple[pickle.PickleBuffer, ...] | None
 """Memory that travels beside the bytes of a parcel; None for none."""
 
 _PROTOCOL = 5
+_NONE: Reducers = {}
 
 
-def pack(obj: Any) -> tuple[bytes, Buffers]:
+def pack(obj: Any, reducers: Reducers = _NONE) -> tuple[bytes, Buffers]:
     """Pickle ``obj`` by the C pickler; by value what it refuses, or the workers cannot import.
 
-    Raises whatever pickling it raises.
+    ``reducers`` of types go before those that programs registered.  Raises whatever pickling it
+    raises.
     """
     buffers: list[pickle.PickleBuffer] = []
     take_out = buffers.append if transport.OUT_OF_BAND_BUFFERS else None
     try:
-        data = _dump(obj, take_out)
+        data = _dump(obj, take_out, reducers)
     except pickler.REFUSALS:
         buffers.clear()
         try:
-            return pickler.by_value(obj, take_out), tuple(buffers) or None
+            return pickler.by_value(obj, take_out, reducers), tuple(buffers) or None
         except Exception:  # noqa: S110  # the first reason is the one to tell
             pass
         raise
     if pickler.names_main(data):
         buffers.clear()
-        data = pickler.by_value(obj, take_out)
+        data = pickler.by_value(obj, take_out, reducers)
     return data, tuple(buffers) or None
 
 
@@ -57,10 +62,12 @@ def unpack(data: bytes, buffers: Buffers) -> Any:
     return pickle.loads(data, buffers=buffers or ())
 
 
-def _dump(obj: Any, on_buffer: Callable[[pickle.PickleBuffer], object] | None) -> bytes:
+def _dump(
+    obj: Any, on_buffer: Callable[[pickle.PickleBuffer], object] | None, reducers: Reducers
+) -> bytes:
     stream = io.BytesIO()
     plain = pickle.Pickler(stream, _PROTOCOL, buffer_callback=on_buffer)
-    plain.dispatch_table = _reducers()
+    plain.dispatch_table = {**_reducers(), **reducers} if reducers else _reducers()
     plain.dump(obj)
     return stream.getvalue()
 

@@ -13,13 +13,12 @@ once, for all, until somebody writes to them.
 
 from __future__ import annotations
 
-import mmap
-import os
 import pickle
 from collections import deque
 from functools import partial
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from procession._engine.pool.memory_file import MemoryFile, map_privately
 from procession._engine.pool.parcel import pack, unpack
 from procession._engine.wire.main_module import MAIN
 
@@ -67,7 +66,6 @@ _FILE: Final = ord("f")
 _INLINE_LIMIT = 1024
 """Bytes of a function that travel in every message; above, it goes into a file."""
 
-_ALIGNMENT = 64
 _KEPT_INLINE = 64
 _KEPT_FILES = 2
 
@@ -81,8 +79,7 @@ class Recipe:
     def __init__(self, function: Any, kind: int, manner: int, call: int) -> None:
         data, buffers = pack(function)
         self.is_of_main = getattr(function, "__module__", None) == "__main__"
-        self._fd = -1
-        self._path: str | None = None
+        self._file: MemoryFile | None = None
         self.has_file = False
         self.kept = False  # on the shelf, for more than one call
         head = bytes((kind, manner))
@@ -95,38 +92,13 @@ class Recipe:
     def _write(self, data: bytes, buffers: Buffers, call: int) -> bytes:
         """Put the function into a file; returns where it is, pickled."""
         self.has_file = True
-        self._open()
-        parts = [memoryview(data), *(buffer.raw() for buffer in buffers or ())]
-        places, offset = [], 0
-        for part in parts:
-            places.append((offset, part.nbytes))
-            _write_all(self._fd, part, offset)
-            offset += -(-part.nbytes // _ALIGNMENT) * _ALIGNMENT
-        os.truncate(self._fd, max(offset, 1))
-        path = self._path or f"/proc/{os.getpid()}/fd/{self._fd}"
-        return pickle.dumps((path, places, call))
-
-    def _open(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._fd = os.memfd_create("procession-function", os.MFD_CLOEXEC)
-            if os.path.exists(f"/proc/{os.getpid()}/fd/{self._fd}"):  # noqa: PTH110  # see below
-                return
-            os.close(self._fd)
-        # Every worker imports this file, and has no use for what follows.
-        import tempfile  # noqa: PLC0415
-
-        self._fd, self._path = tempfile.mkstemp(prefix="procession-")
+        file = self._file = MemoryFile((memoryview(data), *(each.raw() for each in buffers or ())))
+        return pickle.dumps((file.path, file.places, call))
 
     def close(self) -> None:
         """Give the file back; workers that have mapped it keep what they have."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-        if self._path is not None:
-            from pathlib import Path  # noqa: PLC0415  # as above
-
-            Path(self._path).unlink(missing_ok=True)
-            self._path = None
+        if self._file is not None:
+            self._file.close()
 
 
 _NAMED_TYPES = frozenset({FunctionType, BuiltinFunctionType, type})
@@ -138,15 +110,8 @@ def _is_found_by_name(function: Any) -> bool:
         type(function) in _NAMED_TYPES
         and "<" not in function.__qualname__
         and not (function.__module__ == "__main__" and MAIN.travels_by_value())
-        and getattr(function, "__self__", None).__class__ in (type(None), type(os))
+        and getattr(function, "__self__", None).__class__ in (type(None), ModuleType)
     )
-
-
-def _write_all(fd: int, data: memoryview, offset: int) -> None:
-    rest = data.cast("B") if data.nbytes else data
-    while rest.nbytes:
-        written = os.pwrite(fd, rest, offset)
-        rest, offset = rest[written:], offset + written
 
 
 class RecipeShelf:
@@ -210,9 +175,7 @@ class RecipeBook:
 
 def _load(text: bytes) -> Callable[..., Any]:
     path, places, _ = pickle.loads(text)
-    with open(path, "rb") as file:  # noqa: PTH123  # a descriptor by its path
-        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-    parts = [memory[offset : offset + size] for offset, size in places]
+    parts = map_privately(path, places)
     function: Callable[..., Any] = unpack(
         parts[0],  # type: ignore[arg-type]  # any bytes-like object will do
         tuple(parts[1:]),  # type: ignore[arg-type]

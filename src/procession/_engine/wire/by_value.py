@@ -29,7 +29,7 @@ import cloudpickle
 from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["dumps", "know_classes_of_main"]
 
@@ -57,13 +57,19 @@ def _globals_of_main() -> dict[str, Any]:
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # no types of its own
     """Pickles code by value where it must, all else as ForkingPickler does."""
 
-    def __init__(self, file: Any, buffer_callback: Callable[[Any], object] | None = None) -> None:
+    def __init__(
+        self,
+        file: Any,
+        buffer_callback: Callable[[Any], object] | None = None,
+        reducers: Mapping[type, Callable[[Any], Any]] | None = None,
+    ) -> None:
         # Before the base class looks for it.
         self.dispatch_table = {
             **cloudpickle.Pickler.dispatch_table,
             types.MethodType: _reduce_method,
             **copyreg.dispatch_table,
             **ForkingPickler._extra_reducers,  # type: ignore[attr-defined]  # noqa: SLF001
+            **(reducers or {}),
         }
         for kind in _STAYS_REFUSED:
             self.dispatch_table.pop(kind, None)
@@ -155,14 +161,19 @@ def _settle_class(kind: type, carried: tuple[Any, Any]) -> None:
     settle(kind, state)
 
 
-def dumps(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
+def dumps(
+    obj: Any,
+    buffer_callback: Callable[[Any], object] | None = None,
+    reducers: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> bytes:
     """Return a pickle of ``obj`` in which code goes by value where it must.
 
-    ``pickle.loads`` reads it.  Raises what pickling raises.
+    ``pickle.loads`` reads it.  ``reducers`` of types go before those that programs registered.
+    Raises what pickling raises.
     """
     stream = io.BytesIO()
     try:
-        Pickler(stream, buffer_callback).dump(obj)
+        Pickler(stream, buffer_callback, reducers).dump(obj)
     except Exception as error:
         _name_the_cause(obj, error)
         raise

@@ -19,7 +19,7 @@ from procession._engine.wire.main_module import MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 __all__ = [
@@ -44,12 +44,19 @@ def names_main(data: bytes | bytearray | memoryview) -> bool:
     return MAIN.travels_by_value() and _MAIN_BY_NAME in bytes(data)
 
 
-def by_value(obj: Any, buffer_callback: Callable[[Any], object] | None = None) -> bytes:
-    """Return a pickle in which code goes by value where it must; raises what pickling raises."""
+def by_value(
+    obj: Any,
+    buffer_callback: Callable[[Any], object] | None = None,
+    reducers: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> bytes:
+    """Return a pickle in which code goes by value where it must; raises what pickling raises.
+
+    ``reducers`` of types go before those that programs registered.
+    """
     # Loads cloudpickle, which most programs never need.
     from procession._engine.wire.by_value import dumps as dumps_by_value  # noqa: PLC0415
 
-    data = dumps_by_value(obj, buffer_callback)
+    data = dumps_by_value(obj, buffer_callback, reducers)
     explain("pickled a %s, code by value where it must: %d bytes", type(obj).__name__, len(data))
     return data
 
