@@ -283,6 +283,26 @@ queue_reclaim(PyObject *op, PyObject *ignored)
 }
 
 static PyObject *
+queue_pair(PyObject *op, PyObject *other)
+{
+    psn_queue_object *self = (psn_queue_object *)op, *partner = (psn_queue_object *)other;
+    if (!PyObject_TypeCheck(other, psn_module_state.queue_type)) {
+        PyErr_SetString(PyExc_TypeError, "pair() takes another queue of procession's native core");
+        return NULL;
+    }
+    if (psn_queue_enter(self) < 0)
+        return NULL;
+    if (psn_queue_enter(partner) < 0) {
+        psn_queue_leave(self);
+        return NULL;
+    }
+    psn_queue_pair(self->queue, partner->queue);
+    psn_queue_leave(partner);
+    psn_queue_leave(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 queue_memory(PyObject *op, PyObject *ignored)
 {
     psn_queue_object *self = (psn_queue_object *)op;
@@ -324,6 +344,9 @@ static PyMethodDef queue_methods[] = {
     {"descriptors", queue_descriptors, METH_NOARGS, PyDoc_STR("(memory, doorbell)")},
     {"reclaim", queue_reclaim, METH_NOARGS,
      PyDoc_STR("Free what dead processes held and what is unused; the number of bytes.")},
+    {"pair", queue_pair, METH_O,
+     PyDoc_STR("Somebody always waits at this queue or the other while nothing happens: keep their\n"
+               "memory warm until then.")},
     {"memory", queue_memory, METH_NOARGS, PyDoc_STR("What the queue's memory is used for, in bytes.")},
     {NULL, NULL, 0, NULL},
 };

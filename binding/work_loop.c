@@ -450,6 +450,18 @@ loop_init(PyObject *op, PyObject *args, PyObject *kwargs)
         PyErr_Format(PyExc_ValueError, "WorkLoop() needs %d words of 8 bytes", WORDS);
         return -1;
     }
+    psn_queue_object *pair[] = {(psn_queue_object *)tasks, (psn_queue_object *)results};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(pair); i++) {
+        if (psn_queue_enter(pair[i]) < 0) {
+            while (i-- > 0)
+                psn_queue_leave(pair[i]);
+            PyBuffer_Release(&self->board);
+            return -1;
+        }
+    }
+    psn_queue_pair(pair[0]->queue, pair[1]->queue); /* between tasks it waits at the first */
+    psn_queue_leave(pair[1]);
+    psn_queue_leave(pair[0]);
     self->tasks = Py_NewRef(tasks);
     self->results = Py_NewRef(results);
     self->methods = Py_NewRef(methods);

@@ -142,6 +142,9 @@ psn_status psn_queue_create(uint64_t max_items, psn_queue **queue);
 psn_status psn_queue_attach(int memory_fd, int doorbell_fd, psn_queue **queue);
 void psn_queue_detach(psn_queue *queue); /* blocks still held keep the memory mapped */
 psn_segment *psn_queue_segment(psn_queue *queue);
+/* Some process always waits at one of the two while nothing happens: both keep what they have used
+ * warm, and who waits at either gives back what both have. Once in each process, before others use it. */
+void psn_queue_pair(psn_queue *one, psn_queue *other);
 void psn_queue_descriptors(const psn_queue *queue, int *memory_fd, int *doorbell_fd);
 
 /* Puts messages[0..count) in order as far as there is room. *done = how many, *first = the

@@ -7,6 +7,7 @@
 #include "peer.h"
 #include "warmth.h"
 
+#define IDLE_WARM_BYTES (UINT64_C(1) << 20)
 #define ALIGN_FROM (UINT64_C(2) << 20) /* the size of a huge page */
 
 /* Entries that only chunks may use, so that messages still find room when buffers do not. */
@@ -127,6 +128,15 @@ uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep) {
         }
     }
     return freed;
+}
+
+void psn_arena_cool(psn_segment *segment) {
+    if (psn_arena_lock(segment) == PSN_OK) {
+        if (psn_warmth_is_quiet(psn_segment_arena(segment))) {
+            psn_arena_trim_locked(segment, IDLE_WARM_BYTES);
+        }
+        psn_arena_unlock(segment);
+    }
 }
 
 /* ---- taking ---- */

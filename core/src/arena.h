@@ -32,6 +32,8 @@ void psn_arena_free(psn_segment *segment, psn_ref ref);
 void psn_arena_free_locked(psn_segment *segment, psn_ref ref);
 /* Gives the pages of warm blocks back until at most `keep` bytes are left; how many. Locked. */
 uint64_t psn_arena_trim_locked(psn_segment *segment, uint64_t keep);
+/* Somebody has waited for a while: gives back what is warm, if nobody has used it meanwhile. */
+void psn_arena_cool(psn_segment *segment);
 
 static inline psn_block_phase psn_block_phase_of(uint64_t state) {
     return (psn_block_phase)(state & 0xff);

@@ -28,6 +28,7 @@ void psn_lane_open(psn_lane_handle *lane, psn_segment *segment, uint32_t number)
     lane->segment = segment;
     lane->shared = psn_segment_lane(segment, number);
     lane->number = number;
+    lane->minded = NULL;
     psn_store_relaxed32(&lane->wasted_spins, 0);
     psn_store_relaxed32(&lane->idle_sleeps, 0);
 }

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t number;      /* of the lane in its segment */
     psn_atomic32 wasted_spins; /* spins in a row that ended in sleep; this process' experience */
     psn_atomic32 idle_sleeps;  /* in a row, over calls that each wait a little */
+    psn_segment *minded; /* is cooled as well by who waits here for long; kept, or NULL */
 } psn_lane_handle;
 
 psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_items,
@@ -42,6 +43,8 @@ uint64_t psn_lane_size(const psn_lane *lane);
 /* Sleep on the lane's events. */
 psn_status psn_lane_wait_message(psn_lane_handle *lane, uint64_t deadline);
 psn_status psn_lane_wait_room(psn_lane_handle *lane, uint64_t deadline);
+/* A sleep has ended without a message; after some, free memory is given back. */
+void psn_lane_note_idle_sleep(psn_lane_handle *handle);
 psn_status psn_lane_wait_all_done(psn_lane_handle *lane, uint64_t deadline);
 /* Looks for a while without sleeping, if the other side can be expected to act meanwhile. */
 bool psn_lane_spin_for_message(psn_lane_handle *lane);

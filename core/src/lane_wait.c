@@ -20,8 +20,7 @@
 #define SPIN_LOOKS_PER_CLOCK 8
 #define WASTED_LIMIT 8U
 #define WASTED_RETRY 64U
-#define IDLE_SLEEPS_BEFORE_TRIM 4U
-#define IDLE_WARM_BYTES (UINT64_C(1) << 20)
+#define IDLE_SLEEPS_BEFORE_COOLING 4U
 
 static bool should_spin(psn_lane_handle *handle, const psn_atomic32 *other_side) {
     uint32_t other = psn_load_relaxed32(other_side);
@@ -89,18 +88,19 @@ void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count) {
 }
 
 /* Nothing has come for a while: what is kept warm for the next message is given back. */
-static void trim(psn_segment *segment) {
-    if (psn_arena_lock(segment) == PSN_OK) {
-        psn_arena_trim_locked(segment, IDLE_WARM_BYTES);
-        psn_arena_unlock(segment);
+static void cool(psn_lane_handle *handle) {
+    psn_arena_cool(handle->segment);
+    if (handle->minded != NULL) {
+        psn_arena_cool(handle->minded);
     }
 }
 
-static void note_idle_sleep(psn_lane_handle *handle) {
+void psn_lane_note_idle_sleep(psn_lane_handle *handle) {
     uint32_t sleeps = psn_load_relaxed32(&handle->idle_sleeps) + 1;
     psn_store_relaxed32(&handle->idle_sleeps, sleeps);
-    if (sleeps == IDLE_SLEEPS_BEFORE_TRIM) {
-        trim(handle->segment);
+    /* Again and again: buffers that were received are given back long after their message. */
+    if (sleeps % IDLE_SLEEPS_BEFORE_COOLING == 0) {
+        cool(handle);
     }
 }
 
@@ -123,7 +123,7 @@ static psn_status sleep_until(psn_lane_handle *handle, psn_event *event,
             ticket = psn_event_register(event);
         }
         if (status == PSN_TIMEOUT) {
-            note_idle_sleep(handle);
+            psn_lane_note_idle_sleep(handle);
         }
     }
     psn_event_leave(event, ticket);

@@ -23,7 +23,7 @@
 #include "mutex.h"
 
 #define PSN_MAGIC UINT64_C(0x6e6f697373636f72) /* "rocssion" in memory */
-#define PSN_LAYOUT_VERSION 2U
+#define PSN_LAYOUT_VERSION 3U
 
 #define PSN_BLOCKS 4096U
 #define PSN_PEERS 256U
@@ -106,7 +106,8 @@ typedef struct {
     psn_atomic32 suspect;        /* a lock was found abandoned: somebody died, reclaim */
     uint32_t peer_count;         /* slots ever used */
     uint32_t buffer_count;       /* blocks in use that are not chunks; memory, not truth */
-    uint32_t reserved;
+    psn_atomic32 stays_warm;     /* 1: somebody always waits, and cools it; see warmth.c. Never back */
+    uint64_t touched_at;         /* psn_now when a buffer was last taken or given back */
     psn_warm_list warm_lists[PSN_SIZE_CLASSES];
 } psn_arena;
 

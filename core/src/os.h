@@ -27,6 +27,8 @@ psn_status psn_os_memory_map(int fd, uint64_t offset, uint64_t length, void **ad
 /* Replaces a mapping in place: writes stay in this process (private) or are shared again. */
 psn_status psn_os_memory_remap(int fd, uint64_t offset, uint64_t length, void *address,
                                bool is_private);
+/* Puts pages that are there into this process' page table, writable; as far as the system can. */
+void psn_os_memory_populate(void *address, uint64_t length);
 void psn_os_memory_unmap(void *address, uint64_t length);
 /* Zeroed memory of this process alone, backed only where it is touched. */
 psn_status psn_os_scratch_map(uint64_t length, void **address);

@@ -130,6 +130,16 @@ psn_status psn_os_memory_remap(int fd, uint64_t offset, uint64_t length, void *a
     return map(address, fd, offset, length, flags, &same);
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+void psn_os_memory_populate(void *address, uint64_t length) {
+    int saved = errno;
+    madvise(address, length, MADV_POPULATE_WRITE); /* older: the pages are faulted in one by one */
+    errno = saved;
+}
+
 void psn_os_memory_unmap(void *address, uint64_t length) {
     munmap(address, length);
 }

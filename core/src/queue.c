@@ -67,12 +67,28 @@ psn_status psn_queue_attach(int memory_fd, int doorbell_fd, psn_queue **queue) {
 
 void psn_queue_detach(psn_queue *queue) {
     psn_os_close(queue->doorbell);
+    if (queue->lane.minded != NULL) {
+        psn_segment_release(queue->lane.minded);
+    }
     psn_segment_release(queue->segment);
     free(queue);
 }
 
 psn_segment *psn_queue_segment(psn_queue *queue) {
     return queue->segment;
+}
+
+static void mind(psn_queue *queue, psn_segment *other) {
+    psn_store_relaxed32(&psn_segment_arena(queue->segment)->stays_warm, 1);
+    if (queue->lane.minded == NULL && queue->segment != other) {
+        psn_segment_keep(other);
+        queue->lane.minded = other;
+    }
+}
+
+void psn_queue_pair(psn_queue *one, psn_queue *other) {
+    mind(one, other->segment);
+    mind(other, one->segment);
 }
 
 void psn_queue_descriptors(const psn_queue *queue, int *memory_fd, int *doorbell_fd) {

@@ -272,6 +272,7 @@ static psn_status map_block(psn_segment *segment, uint32_t index, uint64_t offse
         status = psn_os_memory_map(segment->fd, offset, capacity, &address);
     }
     if (status == PSN_OK) {
+        psn_store_relaxed32(&mapped->is_populated, 0);
         psn_store_release64(&mapped->capacity, capacity);
         psn_store_release64(&mapped->offset, offset);
         psn_store_release_pointer(&mapped->address, address);

@@ -7,6 +7,7 @@
 typedef struct {
     psn_atomic_pointer address; /* NULL: not mapped yet */
     psn_atomic64 offset, capacity; /* what is mapped there */
+    psn_atomic32 is_populated; /* its pages were in the page table once: a hint, may be out of date */
 } psn_mapped_block;
 
 struct psn_segment {

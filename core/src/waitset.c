@@ -127,6 +127,16 @@ static void skip_what_is_known(psn_waitset *set) {
     }
 }
 
+static void note_idle_sleep(const psn_waitset *set) {
+    for (size_t i = 0; i < set->count; i++) {
+        psn_source source;
+        if (set->entries[i].queue != NULL) {
+            psn_queue_source(set->entries[i].queue, &source);
+            psn_lane_note_idle_sleep(source.lane);
+        }
+    }
+}
+
 static psn_status wait_prepared(psn_waitset *set, uint64_t deadline) {
     look(set);
     if (set->found > 0 || psn_now() >= deadline) {
@@ -137,6 +147,9 @@ static psn_status wait_prepared(psn_waitset *set, uint64_t deadline) {
     psn_status status = watch(set);
     while (status == PSN_OK && set->found == 0) {
         status = ask(set, deadline);
+    }
+    if (status == PSN_TIMEOUT) {
+        note_idle_sleep(set);
     }
     return status;
 }

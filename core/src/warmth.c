@@ -6,12 +6,17 @@
  * it. So the turn is to be longer than a cache of one processor: it grows, by a fresh block
  * now and then, while blocks come round too soon, and is as short as before where nothing hurries.
  *
- * How much stays warm: what a stream of big messages uses again, and little after a burst.
+ * How much stays warm: what a stream of big messages uses again, and little after a burst. Where
+ * somebody is known to wait whenever nothing happens (the workers of a pool), all that was in use,
+ * since it is given back a second later: the results of a call are let go of at once when their
+ * user has seen them, and the next call needs as much.
  */
 #include "warmth.h"
 
 #define SMALLEST_LOG2 14U /* 16 KiB; below there is one page */
 #define WARM_BASE (UINT64_C(32) << 20)
+#define WARM_WATCHED (UINT64_C(1) << 30) /* where somebody always waits, who gives it back */
+#define QUIET_NANOSECONDS (UINT64_C(750) * 1000 * 1000)
 #define WARM_MORE (UINT64_C(4) << 30)                   /* at most, and only on demand */
 #define DEMAND_LASTS (UINT64_C(5) * 1000 * 1000 * 1000) /* nanoseconds */
 #define WARM_MAX_CHUNKS (UINT64_C(8) << 20)
@@ -143,6 +148,7 @@ static bool is_recent(uint64_t when, uint64_t now) {
 void psn_warmth_note_taken(psn_arena *arena, uint64_t capacity, bool fresh) {
     uint64_t now = psn_now();
     bool is_backlog = arena->taken_since_freed > BURST;
+    arena->touched_at = now;
     arena->taken_since_freed += capacity;
     arena->freed_since_taken = 0;
     if (fresh && !is_recent(arena->cooled_at, now)) {
@@ -165,19 +171,25 @@ psn_warmth psn_warmth_of_freed(psn_arena *arena, psn_block *block) {
         return arena->warm_bytes + block->capacity <= WARM_MAX_CHUNKS ? PSN_WARMTH_KEEP
                                                                       : PSN_WARMTH_COOL;
     }
+    bool is_watched = psn_load_relaxed32(&arena->stays_warm) != 0;
+    arena->touched_at = now;
     arena->taken_since_freed = 0;
     arena->freed_since_taken += block->capacity;
     if (is_recent(arena->demand_at, now)) {
         more = arena->keep_bytes;
     }
-    if (arena->freed_since_taken > BURST + more) {
+    if (!is_watched && arena->freed_since_taken > BURST + more) {
         arena->cooled_at = now;
         arena->keep_bytes = 0;
         return PSN_WARMTH_END_OF_BURST;
     }
-    if (arena->warm_bytes + block->capacity <= WARM_BASE + more) {
+    if (arena->warm_bytes + block->capacity <= (is_watched ? WARM_WATCHED : WARM_BASE) + more) {
         return PSN_WARMTH_KEEP;
     }
     arena->cooled_at = now;
     return PSN_WARMTH_COOL;
+}
+
+bool psn_warmth_is_quiet(const psn_arena *arena) {
+    return psn_now() - arena->touched_at >= QUIET_NANOSECONDS;
 }

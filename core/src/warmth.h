@@ -24,6 +24,9 @@ uint32_t psn_cold_pop(psn_segment *segment);
 bool psn_warmth_prefers_fresh(psn_segment *segment, uint32_t number, uint64_t capacity);
 void psn_warmth_note_taken(psn_arena *arena, uint64_t capacity, bool fresh);
 
+/* Has no buffer been taken or given back for a while? */
+bool psn_warmth_is_quiet(const psn_arena *arena);
+
 typedef enum { PSN_WARMTH_KEEP, PSN_WARMTH_COOL, PSN_WARMTH_END_OF_BURST } psn_warmth;
 /* What shall become of a block that is being given back; END_OF_BURST: and of the others. */
 psn_warmth psn_warmth_of_freed(psn_arena *arena, psn_block *block);

@@ -75,6 +75,60 @@ static void backlog_comes_and_goes(void) {
     CHECK(memory_now().committed_bytes < MEBIBYTE);
 }
 
+/* Where somebody always waits a backlog stays warm, until it has been left alone and one waits. */
+static void paired_queues_stay_warm_until_quiet(void) {
+    enum { COUNT = 300 };
+    static psn_ref refs[COUNT];
+    psn_queue *one, *other;
+    psn_memory memory;
+    void *address;
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &one));
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &other));
+    psn_queue_pair(one, other);
+    segment = psn_queue_segment(other);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_STATUS(PSN_OK, psn_block_take(segment, MEBIBYTE, &refs[i], &address));
+    }
+    for (int i = 0; i < COUNT; i++) {
+        psn_block_drop(segment, refs[i]);
+    }
+    CHECK(memory_now().warm_bytes >= COUNT * MEBIBYTE);
+    for (int i = 0; i < 8; i++) { /* used a moment ago: short waits take nothing away */
+        CHECK_STATUS(PSN_TIMEOUT, psn_queue_wait_message(one, psn_now() + MILLISECOND));
+    }
+    psn_arena *arena = psn_segment_arena(segment);
+    if (psn_now() - arena->touched_at < SECOND / 2) {
+        CHECK(memory_now().warm_bytes >= COUNT * MEBIBYTE);
+    }
+    arena->touched_at = psn_now() - SECOND;
+    for (int i = 0; i < 4; i++) {
+        CHECK_STATUS(PSN_TIMEOUT, psn_queue_wait_message(one, psn_now() + MILLISECOND));
+    }
+    CHECK(memory_now().warm_bytes <= MEBIBYTE);
+    psn_queue_detach(other); /* `one` still minds its memory */
+    psn_segment_memory(psn_queue_segment(one), &memory);
+    psn_queue_detach(one);
+}
+
+/* So does who waits for many at once. */
+static void a_wait_for_many_cools(void) {
+    psn_queue *queue;
+    psn_ref ref;
+    void *address;
+    CHECK_STATUS(PSN_OK, psn_queue_create(0, &queue));
+    segment = psn_queue_segment(queue);
+    CHECK_STATUS(PSN_OK, psn_block_take(segment, 8 * MEBIBYTE, &ref, &address));
+    psn_block_drop(segment, ref);
+    CHECK(memory_now().warm_bytes >= 8 * MEBIBYTE);
+    psn_segment_arena(segment)->touched_at = psn_now() - SECOND;
+    psn_waitable entry = {.queue = queue, .fd = -1};
+    for (int i = 0; i < 4; i++) {
+        CHECK_STATUS(PSN_TIMEOUT, psn_wait_many(&entry, 1, psn_now() + MILLISECOND));
+    }
+    CHECK(memory_now().warm_bytes <= MEBIBYTE);
+    psn_queue_detach(queue);
+}
+
 int main(void) {
     begin(60);
     psn_queue *queue;
@@ -86,5 +140,7 @@ int main(void) {
         backlog_comes_and_goes();
     }
     psn_queue_detach(queue);
+    paired_queues_stay_warm_until_quiet();
+    a_wait_for_many_cools();
     return 0;
 }

@@ -83,6 +83,11 @@ class Queue:
         """(memory, doorbell): what another process needs to attach; still owned here."""
     def reclaim(self) -> int:
         """Give back what dead processes held and unused memory; returns bytes freed."""
+    def pair(self, other: Queue) -> None:
+        """Keep the memory of both warm until somebody has waited at either for a second.
+
+        For queues of which at least one always has a waiting reader while nothing happens.
+        """
     def memory(self) -> dict[str, int]:
         """Bytes: 'committed', 'warm' (free but mapped), 'blocks' in use, ..."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from procession._engine.ipc import transport
 from procession._engine.pool import memory
 from tests.contracts import pool_feature_tasks as tasks
 from tests.contracts.test_pool_deaths import wait_until
@@ -107,3 +108,16 @@ class TestMeasure:
         """What is none is refused at once."""
         with pytest.raises(ValueError, match="max_memory_per_child"):
             bounded_pool(any_context, limit=limit)
+
+
+@pytest.mark.skipif(not transport.OUT_OF_BAND_BUFFERS, reason="arrays travel in the messages")
+class TestWarmMemory:
+    """The blocks that carry arrays stay warm for the next call, and not for ever."""
+
+    def test_idle_workers_give_back_the_memory_of_both_queues(self, context: BaseContext) -> None:
+        """Also when all results are let go of at once, and nobody waits in the parent."""
+        with context.Pool(1) as pool:
+            engine = pool._engine
+            del pool.map(tasks.give_back, [bytearray(16 * MIB)] * 12, chunksize=4)[:]
+            wait_until(lambda: engine.results.memory()["warm"] <= MIB)
+            assert engine.tasks.memory()["warm"] <= MIB

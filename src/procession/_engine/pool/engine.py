@@ -69,6 +69,8 @@ class Engine:
         self.callbacks: deque[Call] = deque()
         self.tasks: Any = transport.MessageQueue(ctx=plan.context)
         self.results: Any = transport.MessageQueue(ctx=plan.context)
+        if transport.OUT_OF_BAND_BUFFERS:  # its memory is worth keeping; workers wait when idle
+            self.tasks.pair(self.results)
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
         self.deadlines = Deadlines(self.crew, self._ledger)
