@@ -21,7 +21,7 @@ POOL_STARTS = frozenset({"pool.start.fork", "pool.start.spawn", "pool.start.fork
 POOL = frozenset(
     {"pool.map", "pool.chunks", "pool.imap", "pool.unordered", "pool.async", "pool.apply"}
 )
-WHOLE = METHODS | POOL | POOL_STARTS | {"queue", "pipe", "wait", "memory"}
+WHOLE = METHODS | POOL | POOL_STARTS | {"queue", "pipe", "wait", "memory", "pool.threads"}
 
 
 @dataclass(frozen=True)

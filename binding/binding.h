@@ -18,7 +18,7 @@ typedef struct {
     PyObject *full, *empty; /* queue.Full, queue.Empty */
     PyObject *buffer_too_short;
     PyTypeObject *queue_type, *channel_type, *buffer_type;
-    PyTypeObject *chunk_type, *result_line_type, *work_loop_type;
+    PyTypeObject *chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
@@ -116,15 +116,19 @@ PyObject *psn_py_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
 
-/* ---- chunk_object.c, result_line.c, work_loop.c, intake.c: for the pool ---- */
+/* ---- for the pool: chunk_object.c, result_line.c, result_iterator.c, work_loop.c, intake.c,
+ * run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
 extern PyType_Spec psn_result_line_spec;
+extern PyType_Spec psn_result_iterator_spec;
 extern PyType_Spec psn_work_loop_spec;
 PyObject *psn_py_take_results(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 PyObject *psn_py_is_plain(PyObject *module, PyObject *obj);
 extern const char psn_take_results_doc[];
 extern const char psn_is_plain_doc[];
+PyObject *psn_py_run_tasks(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+extern const char psn_run_tasks_doc[];
 
 /* ---- cells_object.c, semaphore_object.c, flag_object.c, condition_object.c ---- */
 

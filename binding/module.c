@@ -104,6 +104,7 @@ module_exec(PyObject *module)
         add_type(module, &psn_queue_spec, &state->queue_type) < 0 ||
         add_type(module, &psn_chunk_spec, &state->chunk_type) < 0 ||
         add_type(module, &psn_result_line_spec, &state->result_line_type) < 0 ||
+        add_type(module, &psn_result_iterator_spec, &state->result_iterator_type) < 0 ||
         add_type(module, &psn_work_loop_spec, &state->work_loop_type) < 0)
         return -1;
     return add_constants(module);
@@ -119,6 +120,7 @@ static PyMethodDef module_methods[] = {
     PSN_CODEC_METHODS,
     {"take_results", (PyCFunction)(void (*)(void))psn_py_take_results, METH_FASTCALL,
      psn_take_results_doc},
+    {"run_tasks", (PyCFunction)(void (*)(void))psn_py_run_tasks, METH_FASTCALL, psn_run_tasks_doc},
     {"is_plain", psn_py_is_plain, METH_O, psn_is_plain_doc},
     {NULL, NULL, 0, NULL},
 };

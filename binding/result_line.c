@@ -6,6 +6,7 @@
  */
 #include "result_line.h"
 
+#include <structmember.h> /* wants Python.h before it */
 
 typedef struct {
     PyObject_HEAD
@@ -13,7 +14,8 @@ typedef struct {
     Py_ssize_t capacity, head, count;
     Py_ssize_t lined; /* results ever put in line; ordered: the index of the next one */
     PyObject *early;  /* ordered: index -> result */
-    bool ordered;
+    Py_ssize_t refill_at; /* when so many are taken, who takes is to look for room */
+    bool ordered, closed;
 } psn_result_line;
 
 static int
@@ -66,7 +68,7 @@ int
 psn_result_line_put(PyObject *line, Py_ssize_t index, PyObject *value)
 {
     psn_result_line *self = (psn_result_line *)line;
-    if (self->early == NULL) /* it is being collected */
+    if (self->early == NULL || self->closed) /* it is being collected, or nobody waits */
         return 0;
     if (!self->ordered)
         return line_up(self, value);
@@ -96,6 +98,50 @@ line_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
+line_put_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyList_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "put_many() takes the first index and a list of values");
+        return NULL;
+    }
+    Py_ssize_t first = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    if (first == -1 && PyErr_Occurred())
+        return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
+        if (psn_result_line_put(op, first + i, PyList_GET_ITEM(args[1], i)) < 0)
+            return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+line_close(PyObject *op, PyObject *ignored)
+{
+    (void)ignored;
+    ((psn_result_line *)op)->closed = true;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+take_first(psn_result_line *self)
+{
+    PyObject *value = self->ring[self->head];
+    self->head = (self->head + 1) & (self->capacity - 1);
+    self->count--;
+    return value;
+}
+
+PyObject *
+psn_result_line_take(PyObject *line, const PyTypeObject *except)
+{
+    psn_result_line *self = (psn_result_line *)line;
+    if (self->count == 0 || self->lined - self->count + 1 >= self->refill_at ||
+        Py_TYPE(self->ring[self->head]) == except)
+        return NULL;
+    return take_first(self);
+}
+
+static PyObject *
 line_take(PyObject *op, PyObject *ignored)
 {
     psn_result_line *self = (psn_result_line *)op;
@@ -104,10 +150,7 @@ line_take(PyObject *op, PyObject *ignored)
         PyErr_SetNone(PyExc_LookupError);
         return NULL;
     }
-    PyObject *value = self->ring[self->head];
-    self->head = (self->head + 1) & (self->capacity - 1);
-    self->count--;
-    return value;
+    return take_first(self);
 }
 
 static Py_ssize_t
@@ -157,12 +200,8 @@ line_clear(PyObject *op)
 {
     psn_result_line *self = (psn_result_line *)op;
     Py_CLEAR(self->early);
-    while (self->count > 0) {
-        PyObject *value = self->ring[self->head];
-        self->head = (self->head + 1) & (self->capacity - 1);
-        self->count--;
-        Py_DECREF(value);
-    }
+    while (self->count > 0)
+        Py_DECREF(take_first(self));
     return 0;
 }
 
@@ -180,9 +219,19 @@ line_dealloc(PyObject *op)
 static PyMethodDef line_methods[] = {
     {"put", (PyCFunction)(void (*)(void))line_put, METH_FASTCALL,
      PyDoc_STR("put(index, value)\n\nPut in the result of a task; ordered: a second one is ignored.")},
+    {"put_many", (PyCFunction)(void (*)(void))line_put_many, METH_FASTCALL,
+     PyDoc_STR("put_many(first, values)\n\nPut in the results of consecutive tasks.")},
+    {"close", line_close, METH_NOARGS,
+     PyDoc_STR("close()\n\nIgnore results from now on; those that are there can be taken.")},
     {"take", line_take, METH_NOARGS,
      PyDoc_STR("take() -> value\n\nTake the first result; LookupError when none is there.")},
     {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef line_members[] = {
+    {"refill_at", T_PYSSIZET, offsetof(psn_result_line, refill_at), 0,
+     PyDoc_STR("When so many results are taken, who takes is to look for room.")},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef line_properties[] = {
@@ -197,6 +246,7 @@ static PyType_Slot line_slots[] = {
     {Py_tp_clear, PSN_SLOT(line_clear)},
     {Py_tp_dealloc, PSN_SLOT(line_dealloc)},
     {Py_tp_methods, line_methods},
+    {Py_tp_members, line_members},
     {Py_tp_getset, line_properties},
     {Py_sq_length, PSN_SLOT(line_length)},
     {0, NULL},

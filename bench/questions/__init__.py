@@ -15,6 +15,7 @@ ORDER = (
     "pool_balance",
     "pool_arrays",
     "imap_stream",
+    "thread_pool",
     "memory",
     "cost_depth",
     "cost_alive",

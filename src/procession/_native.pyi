@@ -5,7 +5,7 @@ method that waits releases the GIL, wakes for Ctrl-C, and takes its time-out in
 seconds (``None`` = for ever).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, final
 
 from typing_extensions import Buffer as SupportsBuffer
@@ -230,15 +230,32 @@ def _set_main_by_value(by_value: bool, /) -> None:
 class ResultLine:
     """An iterator's results until they are taken; ``ordered``: in the order of their indices."""
 
+    refill_at: int
+    """When so many results are taken, who takes is to look for room."""
+
     def __init__(self, *, ordered: bool) -> None: ...
     def put(self, index: int, value: Any, /) -> None:
         """Put in the result of a task; in an ordered line a second one is ignored."""
+    def put_many(self, first: int, values: list[Any], /) -> None:
+        """Put in the results of consecutive tasks."""
+    def close(self) -> None:
+        """Ignore results from now on; those that are there can be taken."""
     def take(self) -> Any:
         """Take the first result.  Raises LookupError when none is there."""
     def __len__(self) -> int: ...
     @property
     def taken(self) -> int:
         """How many results were taken."""
+
+class ResultIterator:
+    """A base class: takes what is in ``line``, and calls its ``next()`` for all else.
+
+    That is: to wait, to look for room (``refill_at``), and for a value of the class ``failure``.
+    """
+
+    def __init__(self, line: ResultLine, failure: type) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
 
 class Chunk:
     """Consecutive tasks of a call that travel as one message, and how far they have come."""
@@ -297,6 +314,14 @@ def take_results(
     /,
 ) -> int:
     """Take results from the queue to where they belong; returns the number of messages."""
+
+def run_tasks(
+    function: Callable[..., Any], items: Iterator[Any], values: list[Any], spread: bool, /
+) -> None:
+    """Append ``function(item)`` to ``values``, or ``function(*item)``, for each item.
+
+    Raises what a task raises, also StopIteration; the iterator then stands behind that task.
+    """
 
 def is_plain(obj: Any, /) -> bool:
     """Whether a message of this object cannot fail to be read: built-in types, nothing long."""

@@ -121,6 +121,27 @@ class TestObjects:
         assert [type(outcome) for outcome in mapped] == [StopIteration, int] * 4 + [StopIteration]
         assert [type(outcome) for outcome in streamed] == [int, ValueError, int]
 
+    def test_stop_iteration_of_a_task_keeps_its_value(self, pool: Any) -> None:
+        """It is the very object, in every method."""
+        mistake = StopIteration("what it returned")
+
+        def stop(_: object) -> None:
+            raise mistake
+
+        for chunksize in (None, 1, 3):
+            assert pool.map(stop, range(5), chunksize, on_error="return") == [mistake] * 5
+            with pytest.raises(StopIteration, match="what it returned"):
+                pool.starmap(stop, [(1,)] * 5, chunksize)
+        with pytest.raises(StopIteration, match="what it returned"):
+            pool.apply(stop, (1,))
+        assert list(pool.imap(stop, range(5), 2, on_error="return")) == [mistake] * 5
+
+    def test_arguments_of_starmap_that_cannot_be_spread(self, pool: Any) -> None:
+        """Fail as the task that they are of."""
+        for chunksize in (None, 1, 2):
+            outcomes = pool.starmap(max, [(1, 2), 3, (4, 5)], chunksize, on_error="return")
+            assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [2, TypeError, 5]
+
     def test_nothing_is_held_after_the_call(self, pool: Any) -> None:
         """Neither arguments, results, exceptions nor functions."""
 
@@ -156,6 +177,91 @@ class TestScheduling:
         for method, chunksize in ((pool.map, 1), (pool.imap, 1)):
             events = [threading.Event() for _ in range(64)]
             assert list(method(wait_for_the_next, range(64), chunksize)) == list(range(64))
+
+    @pytest.mark.parametrize("chunksize", [None, 1, 4])
+    def test_no_task_waits_while_a_thread_is_idle(self, chunksize: int | None) -> None:
+        """All threads meet at a barrier, whatever goes together, from whatever input."""
+        with ThreadPool(4) as pool:
+            for _ in range(30):
+                barrier = threading.Barrier(4)
+                pool.map(lambda _, meet=barrier: meet.wait(SECONDS), range(16), chunksize)
+                grain = chunksize or 2
+                for items in (range(16), iter(range(16)), dict.fromkeys(range(16))):
+                    barrier.reset()
+                    results = pool.imap(lambda _, meet=barrier: meet.wait(SECONDS), items, grain)
+                    assert len(list(results)) == 16
+
+    def test_later_input_reaches_idle_threads(self, pool: Any) -> None:
+        """A thread that is busy at the same iterator does not keep others from what is read."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        def numbers() -> Iterator[int]:
+            yield 0
+            begun.wait(SECONDS)
+            yield 1
+
+        def run(number: int) -> bool:
+            if number == 1:
+                go_on.set()
+                return True
+            begun.set()
+            return go_on.wait(SECONDS)
+
+        assert list(pool.imap(run, numbers())) == [True, True]
+
+    def test_calls_take_turns_with_one_thread(self) -> None:
+        """Also where the tasks of an endless call never end all at once."""
+        with ThreadPool(1) as pool:
+            endless = pool.imap(tasks.double, itertools.count(), buffersize=10**9)
+            sized = pool.map_async(tasks.double, range(20_000), 1)
+            for number in range(5):
+                assert pool.apply(tasks.double, (number,)) == 2 * number
+            assert sized.get(SECONDS) == list(range(0, 40_000, 2))
+            assert [next(endless), next(endless)] == [0, 2]
+
+    def test_iterator_that_was_dropped_runs_nothing_more(self, pool: Any) -> None:
+        """Neither of what was read, nor of the rest."""
+        go_on, ran = threading.Event(), []
+
+        def run(number: int) -> None:
+            ran.append(number)
+            go_on.wait(SECONDS)
+
+        results = pool.imap(run, range(1000), buffersize=1000)
+        while len(ran) < 2:
+            time.sleep(0)
+        del results
+        gc.collect()
+        go_on.set()
+        pool.map(tasks.double, range(10))
+        pool.close()
+        pool.join()
+        assert sorted(ran) == [0, 1]
+
+    def test_calls_from_many_threads_at_once(self, pool: Any) -> None:
+        """Each with its own results, whoever is at which call."""
+        wrong: list[Any] = []
+
+        def call(number: int) -> None:
+            for size in range(1, 60):
+                numbers = range(number, number + size)
+                expected = [2 * n for n in numbers]
+                found = (
+                    pool.map(tasks.double, numbers),
+                    pool.map(tasks.double, numbers, 3),
+                    list(pool.imap(tasks.double, iter(numbers), buffersize=2)),
+                    sorted(pool.imap_unordered(tasks.double, numbers, 2)),
+                    [pool.apply(tasks.double, (number,))],
+                )
+                wrong.extend(got for got in found[:4] if got != expected)
+
+        threads = [threading.Thread(target=call, args=(1000 * n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        assert not any(thread.is_alive() for thread in threads)
+        assert wrong == []
 
     def test_every_task_runs_once(self) -> None:
         """Whatever is taken away from whom, every result stands in its place."""
@@ -242,11 +348,53 @@ class TestScheduling:
         assert pool.map(tasks.double, [1], retries=3) == [2]
 
     def test_what_belongs_to_processes_is_refused(self, pool: Any) -> None:
-        """A state of each worker, and figures of the workers."""
+        """A state of each worker."""
         with pytest.raises(ValueError, match="worker_state"):
             pool.map(tasks.double, [1], pass_state=True)
-        with pytest.raises(NotImplementedError, match="stats"):
-            pool.stats()
+
+
+class TestStats:
+    """What the threads have done."""
+
+    def test_counts(self, pool: Any) -> None:
+        """Tasks of all methods, by thread, and the time of each."""
+        pool.map(tasks.double, range(100))
+        pool.map(tasks.double, range(10), 1)
+        pool.starmap(max, [(1, 2)] * 5, 2)
+        list(pool.imap(tasks.double, range(20)))
+        pool.apply(tasks.double, (1,))
+        pool.map(int, ["x"], on_error="return")
+        pool.close()
+        pool.join()
+        stats = pool.stats()
+
+        assert (stats.tasks_done, stats.tasks_in_flight) == (137, 0)
+        assert (stats.retries, stats.deaths, stats.replaced) == (0, 0, 0)
+        assert (stats.bytes_to_workers, stats.bytes_from_workers) == (None, None)
+        assert [worker.slot for worker in stats.workers] == [0, 1]
+        assert {worker.pid for worker in stats.workers} == {os.getpid()}
+        assert sum(worker.tasks for worker in stats.workers) == 137
+        assert stats.seconds_working > 0
+        assert stats == pool.stats()
+
+    @pytest.mark.parametrize("chunksize", [None, 1, 3])
+    def test_what_is_under_way(self, pool: Any, chunksize: int | None) -> None:
+        """Tasks that run, and those that wait, also in a thread's hands."""
+        go_on = threading.Event()
+        running = threading.Semaphore(0)
+        result = pool.map_async(
+            lambda _: (running.release(), go_on.wait(SECONDS)), range(9), chunksize
+        )
+        for _ in range(2):
+            running.acquire()
+        waiting = pool.apply_async(int)
+        stats = pool.stats()
+        go_on.set()
+        result.get(SECONDS)
+        waiting.get(SECONDS)
+
+        assert (stats.tasks_done, stats.tasks_in_flight) == (0, 10)
+        assert pool.stats().tasks_in_flight == 0
 
 
 class TestStarting:
@@ -335,6 +483,13 @@ class TestEnding:
             import os, sys
             from procession.pool import ThreadPool
 
+            def fork(number):
+                if os.getpid() != parent:
+                    print("a task began in a child", flush=True)
+                    os._exit(1)
+                return os.fork()
+
+            parent = os.getpid()
             pool = ThreadPool(2)
             assert pool.apply(abs, (-1,)) == 1
             pid = os.fork()
@@ -345,15 +500,17 @@ class TestEnding:
                     print("ThreadPool" in str(error), flush=True)
                 os._exit(0)
             os.waitpid(pid, 0)
-            children = [pid for pid in pool.map(lambda _: os.fork(), range(4)) if pid]
-            for child in children:
-                os.waitpid(child, 0)
-            print(len(children))
+            for chunksize in (None, 1, 2):
+                for method in (pool.map, pool.imap):
+                    children = [pid for pid in method(fork, range(4), chunksize or 4) if pid]
+                    for child in children:
+                        os.waitpid(child, 0)
+                    print(len(children))
             pool.terminate()
             pool.join()
             """
         )
-        assert outcome.stdout.split() == ["True", "4"]
+        assert outcome.stdout.split() == ["True"] + ["4"] * 6
 
     def test_exit_of_the_program(self, run_script: RunScript) -> None:
         """A pool that was left as it is, with tasks that run and wait, keeps nobody."""

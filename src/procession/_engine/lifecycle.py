@@ -76,10 +76,15 @@ def at_fork(
         )
 
 
+def in_forked_child(react: Callable[[], object]) -> None:
+    """Have this called in every child that is forked from now on; without fork, do nothing."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=react)
+
+
 def _renew_generation() -> None:
     global generation  # noqa: PLW0603  # the one place where it changes
     generation = object()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_generation)
+in_forked_child(_renew_generation)

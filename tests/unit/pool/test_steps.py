@@ -70,10 +70,77 @@ class TestResultLine:
         taken += [line.take() for _ in range(len(line))]
         assert taken == list(range(put))
 
+    def test_results_of_consecutive_tasks(self, steps: Any) -> None:
+        """Go in together, also before others."""
+        line = steps.ResultLine(ordered=True)
+        line.put_many(2, ["c", "d"])
+        line.put_many(0, ["a", "b"])
+        line.put_many(4, [])
+        assert [line.take() for _ in range(4)] == ["a", "b", "c", "d"]
+
+    def test_closed_line_takes_nothing_in(self, steps: Any) -> None:
+        """What is there can be taken."""
+        line = steps.ResultLine(ordered=False)
+        line.put(0, "before")
+        line.close()
+        line.put(1, "after")
+        line.put_many(2, ["after"])
+        assert (len(line), line.take()) == (1, "before")
+
     def test_order_has_no_default(self, steps: Any) -> None:
         """Nor a place among the arguments."""
         with pytest.raises(TypeError):
             steps.ResultLine(True)
+
+
+class TestResultIterator:
+    """From a line to the loop."""
+
+    def test_next_does_what_is_left_to_do(self, steps: Any) -> None:
+        """Room, failures and an empty line are its business, and nothing is lost or doubled."""
+
+        class Results(steps.ResultIterator):  # type: ignore[misc,name-defined]
+            def next(self) -> Any:
+                if len(line) == 0:
+                    raise StopIteration
+                value = line.take()
+                line.refill_at = line.taken + 3
+                return f"next {value}" if isinstance(value, set) else value
+
+        line = steps.ResultLine(ordered=True)
+        values = [1, 2, set(), 4, 5, 6, set(), 8, 9]
+        line.put_many(0, values)
+        results = Results(line, set)
+
+        assert iter(results) is results
+        assert list(results) == [1, 2, "next set()", 4, 5, 6, "next set()", 8, 9]
+        assert line.taken == 9
+
+
+class TestRunTasks:
+    """The tasks in a thread's hands."""
+
+    def test_values_of_all_items(self, steps: Any) -> None:
+        """Or of all their arguments."""
+        values: list[Any] = []
+        steps.run_tasks(abs, iter([-1, 2]), values, False)
+        steps.run_tasks(max, iter([(3, 1), [4, 5]]), values, True)
+        assert values == [1, 2, 3, 5]
+
+    @pytest.mark.parametrize("kind", [StopIteration, ValueError, SystemExit])
+    def test_exception_leaves_the_rest(self, steps: Any, kind: type[BaseException]) -> None:
+        """The very object, StopIteration too; what was done is kept."""
+        mistake, items, values = kind("mine"), iter(range(5)), list[Any]()
+
+        def run(number: int) -> int:
+            if number == 2:
+                raise mistake
+            return number
+
+        with pytest.raises(kind, match="mine") as caught:
+            steps.run_tasks(run, items, values, False)
+        assert caught.value is mistake
+        assert (values, list(items)) == ([0, 1], [3, 4])
 
 
 class TestChunk:

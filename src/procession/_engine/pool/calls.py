@@ -80,12 +80,12 @@ class Call:
     has_callback = False
     feeding: threading.Lock
 
-    # In a pool of threads: what to call and how, whether a task has begun, and who waits.
+    # In a pool of threads: what to call and how, whether a task has begun, whether anybody waits.
     target: Callable[..., Any]
     kind: int
     begun = False
     changed: threading.Condition | None = None
-    waiting = 0
+    waiting = False
 
     def __init__(self, function: str, pace: Pace, retries: int) -> None:
         self.number = next(_numbers)
@@ -331,7 +331,6 @@ class StreamCall(Call):
         self._batch: list[Any] = []  # was read, and is in no chunk yet
         self.sink = self.line = ResultLine(ordered=ordered)
         self.unbounded = False
-        self.refill_at = 0
 
     def bound(self) -> float:
         """Up to which task the input may be read now."""
@@ -402,7 +401,7 @@ class StreamCall(Call):
 
     def note_refilled(self) -> None:
         """Decide after how many more results taken to look again for room: before it runs dry."""
-        self.refill_at = self.line.taken + max(1, int(min(self._ahead(), MOST_AHEAD)) // 8)
+        self.line.refill_at = self.line.taken + max(1, int(min(self._ahead(), MOST_AHEAD)) // 8)
 
     def settle(self, index: int, error: BaseException) -> BaseException | Failure:  # noqa: ARG002
         """What stands in the line for a task's exception."""

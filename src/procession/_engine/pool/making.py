@@ -37,6 +37,9 @@ class Maker:
     get it unless a call says otherwise.
     """
 
+    map_kind = MapCall
+    stream_kind = StreamCall
+
     def __init__(
         self,
         engine: Engine | ThreadEngine,
@@ -99,7 +102,7 @@ class Maker:
         items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
         method = "starmap" if kind == STARMAP else "map"
         pace, policy = self._map_pace(chunksize, len(items)), checked_policy(on_error)
-        call = MapCall(method, _name(func), pace, self._tries(retries), items, policy)
+        call = self.map_kind(method, _name(func), pace, self._tries(retries), items, policy)
         self._prepare(call, func, kind, timeout, pass_state)
         return call
 
@@ -121,7 +124,7 @@ class Maker:
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be at least 1 or None, not {buffersize!r}")
         engine = self._engine
-        call = StreamCall(
+        call = self.stream_kind(
             "imap" if ordered else "imap_unordered",
             _name(func),
             self._pace(chunksize, eager=True),

@@ -7,29 +7,38 @@ line, which may then give a result twice.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import Empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from typing_extensions import Self
 
     from procession._engine.errors import Attempt
 
-__all__ = ["Chunk", "ResultLine", "is_plain", "take_results"]
+__all__ = ["Chunk", "ResultIterator", "ResultLine", "is_plain", "run_tasks", "take_results"]
 
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 class ResultLine:
-    """Results until they are taken; ``ordered``: in the order of their indices."""
+    """Results until they are taken; ``ordered``: in the order of their indices.
+
+    When ``refill_at`` results are taken, who takes is to look for room.
+    """
 
     def __init__(self, *, ordered: bool) -> None:
         self._ordered = ordered
         self._line: deque[Any] = deque()
         self._early: dict[int, Any] = {}
         self._lined = 0
+        self._closed = False
+        self.refill_at = 0
+        self._putting = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._line)
@@ -41,6 +50,11 @@ class ResultLine:
 
     def put(self, index: int, value: Any) -> None:
         """Put in the result of a task; in an ordered line a second one is ignored."""
+        with self._putting:
+            if not self._closed:
+                self._put(index, value)
+
+    def _put(self, index: int, value: Any) -> None:
         if self._ordered and index != self._lined:
             if index > self._lined:
                 self._early[index] = value
@@ -52,9 +66,31 @@ class ResultLine:
             self._lined += 1
             del self._early[self._lined - 1]
 
+    def put_many(self, first: int, values: list[Any]) -> None:
+        """Put in the results of consecutive tasks."""
+        for index, value in enumerate(values, first):
+            self.put(index, value)
+
+    def close(self) -> None:
+        """Ignore results from now on; those that are there can be taken."""
+        self._closed = True
+
     def take(self) -> Any:
         """Take the first result.  Raises LookupError when none is there."""
         return self._line.popleft()
+
+
+class ResultIterator:
+    """A base class, whose ``next()`` takes results."""
+
+    def __init__(self, line: ResultLine, failure: type) -> None:
+        """As the form in C, which takes some by itself."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self.next()  # type: ignore[attr-defined]  # the subclass has it
 
 
 class Chunk:
@@ -135,6 +171,22 @@ def take_results(
     for message in messages:
         append(message)
     return len(messages)
+
+
+def run_tasks(
+    function: Callable[..., Any], items: Iterator[Any], values: list[Any], spread: bool
+) -> None:
+    """Append ``function(item)`` to ``values``, or ``function(*item)``, for each item.
+
+    Raises what a task raises, also StopIteration; the iterator then stands behind that task.
+    """
+    append = values.append
+    if spread:
+        for item in items:
+            append(function(*item))
+    else:
+        for item in items:
+            append(function(item))
 
 
 def is_plain(obj: Any) -> bool:

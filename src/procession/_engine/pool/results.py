@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import TimeoutError  # noqa: A004  # the one to raise
 from procession._engine.pool.calls import Failure
+from procession._engine.pool.steps import ResultIterator
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from procession._engine.pool.calls import Call, StreamCall
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.thread_engine import ThreadEngine
@@ -107,12 +106,13 @@ class MapResult(ApplyResult, standard.MapResult):  # type: ignore[type-arg]
     __module__ = "procession.pool"
 
 
-class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
+class IMapIterator(ResultIterator, standard.IMapIterator):  # type: ignore[misc,type-arg]
     """The results of ``imap``, in the order of the input, each as soon as it is there."""
 
     __module__ = "procession.pool"
 
     def __init__(self, pool: Any, engine: Engine | ThreadEngine, call: StreamCall) -> None:
+        super().__init__(call.line, Failure)
         self._pool = pool
         self._engine = engine
         self._call = call
@@ -122,9 +122,6 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
     @property
     def _job(self) -> int:
         return self._call.number
-
-    def __iter__(self) -> Self:
-        return self
 
     def next(self, timeout: float | None = None) -> Any:
         """Return the next result, or raise the exception of its task.
@@ -137,7 +134,7 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
             value = self._take()
         except LookupError:
             value = self._wait(timeout)
-        if self._line.taken >= call.refill_at:
+        if self._line.taken >= self._line.refill_at:
             self._engine.refill(call)
         if type(value) is Failure:
             raise value.error
@@ -162,8 +159,6 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
             raise call.failed
         raise StopIteration
 
-    __next__ = next  # noqa: A003  # the method above
-
     def __del__(self) -> None:
         # Nobody can take the rest: without this an endless input would be read for ever.
         # (Only a flag: a finalizer may run anywhere, also where a lock is held.)
@@ -178,7 +173,10 @@ class IMapIterator(standard.IMapIterator):  # type: ignore[type-arg]
         raise NotImplementedError("results of this pool are set by its engine alone")
 
 
-class IMapUnorderedIterator(IMapIterator, standard.IMapUnorderedIterator):  # type: ignore[type-arg]
+class IMapUnorderedIterator(  # type: ignore[misc]
+    IMapIterator,
+    standard.IMapUnorderedIterator,  # type: ignore[type-arg]
+):
     """The results of ``imap_unordered``, in the order in which they come."""
 
     __module__ = "procession.pool"

@@ -6,6 +6,8 @@ Both forms do the same, and the tests of the pool run on both.
 - ``ResultLine``: an iterator's results until they are taken;
 - ``take_results``: from the result queue to where results belong;
 - ``WorkLoop``: what a worker does for every message and task;
+- ``ResultIterator``: from there to the loop that takes them;
+- ``run_tasks``: what a thread does for the tasks in its hands;
 - ``is_plain``: whether a message of this object cannot fail to be read.
 """
 
@@ -13,11 +15,34 @@ from __future__ import annotations
 
 from procession._engine.ipc import transport
 
-__all__ = ["Chunk", "ResultLine", "WorkLoop", "is_plain", "take_results"]
+__all__ = [
+    "Chunk",
+    "ResultIterator",
+    "ResultLine",
+    "WorkLoop",
+    "is_plain",
+    "run_tasks",
+    "take_results",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING or transport.NAME == "native":
-    from procession._engine.native import Chunk, ResultLine, WorkLoop, is_plain, take_results
+    from procession._engine.native import (
+        Chunk,
+        ResultIterator,
+        ResultLine,
+        WorkLoop,
+        is_plain,
+        run_tasks,
+        take_results,
+    )
 else:
     from procession._engine.pool.portable_loop import WorkLoop
-    from procession._engine.pool.portable_steps import Chunk, ResultLine, is_plain, take_results
+    from procession._engine.pool.portable_steps import (
+        Chunk,
+        ResultIterator,
+        ResultLine,
+        is_plain,
+        run_tasks,
+        take_results,
+    )

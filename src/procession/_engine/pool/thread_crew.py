@@ -1,4 +1,4 @@
-"""The threads of a pool, and what each does: take a call from the line, run some of its tasks.
+"""The threads of a pool, and what each does: find a call that has tasks, and run them.
 
 Whatever a task raises, also SystemExit, is its outcome: the very object, with its traceback
 from the task's first frame on.  Nothing ends a thread but the end of its pool.  While it waits
@@ -11,21 +11,24 @@ import os
 import sys
 import time
 from contextlib import suppress
-from itertools import starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine import lifecycle
 from procession._engine.pool.recipe import APPLY, STARMAP
+from procession._engine.pool.steps import run_tasks
 from procession._engine.pool.thread_hands import Hand
+from procession._engine.pool.thread_stats import Post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from procession._engine.pool.calls import ApplyCall, Call, StreamCall
-    from procession._engine.pool.steps import Chunk
+    from procession._engine.pool.calls import ApplyCall
+    from procession._engine.pool.thread_calls import SharedCall
     from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["ThreadCrew"]
+
+_OURS: Final = frozenset({__name__, run_tasks.__module__})
 
 
 class ThreadCrew:
@@ -46,6 +49,7 @@ class ThreadCrew:
         self._initargs = initargs
         self._generation = lifecycle.generation
         self.processes: list[Any] = []
+        self.posts = [Post() for _ in range(size)]
 
     def start_all(self) -> None:
         """Start a thread in every slot."""
@@ -63,24 +67,31 @@ class ThreadCrew:
 
     def _work(self, slot: int) -> None:
         """Be a thread of the pool."""
-        if not self._initialize():
-            return
-        engine = self._engine
-        while True:
-            call = hand = None
-            try:
-                call, hand = engine.next_work(slot)
-                if hand is not None:
-                    self._run(hand, slot)
-                elif call is None:
-                    return
-                elif call.is_single_task:
-                    self._run_single(call)  # type: ignore[arg-type]  # these are
-                else:
-                    self._run_some(call, slot)
-            except BaseException as error:  # an input's SystemExit; no memory; one thrown in here
-                if call is not None:
-                    engine.end_with(call, error)
+        post = self.posts[slot] = Post()
+        try:
+            if self._initialize():
+                while self._run_next(slot, post):
+                    pass
+        finally:
+            post.end()
+
+    def _run_next(self, slot: int, post: Post) -> bool:
+        """Wait for something to do, and do it; False when the thread is to end."""
+        work = None
+        try:
+            work = self._engine.dispatch.next_work(slot, post)
+            if work is None:
+                return False
+            if isinstance(work, Hand):
+                self._help_out(work, slot, post)
+            elif work.is_single_task:
+                self._run_single(work, post)  # type: ignore[arg-type]  # these are
+            else:
+                self._join(work, slot, post)  # type: ignore[arg-type]  # as are these
+        except BaseException as error:  # an input's SystemExit; no memory; one thrown in here
+            if work is not None:
+                self._engine.end_with(work.call if isinstance(work, Hand) else work, error)
+        return True
 
     def _initialize(self) -> bool:
         """Run the initializer, until it comes through or too many failed."""
@@ -96,9 +107,7 @@ class ThreadCrew:
             if error is None:
                 return True
 
-    def _run_single(self, call: ApplyCall) -> None:
-        if not self._engine.begin(call, 0):
-            return
+    def _run_single(self, call: ApplyCall, post: Post) -> None:
         item, call.item = call.item, None
         value = error = None
         try:
@@ -110,79 +119,90 @@ class ThreadCrew:
         except BaseException as raised:  # it is the task's outcome
             error = _bare(raised)
         self._leave_if_forked()
+        post.tasks += 1
         self._engine.end_single(call, value, error)
 
-    def _run_some(self, call: Call, slot: int) -> None:
-        """Take tasks from a call of several, and run them."""
-        engine = self._engine
-        if not engine.begin(call, slot):
-            return
-        taken: list[Chunk] = []
-        if not call.take_chunk(taken):
-            engine.park(call, slot)
-            return
-        chunk = taken[0]
-        engine.pass_on(call)
-        self._run(Hand(call, chunk.first, chunk.items), slot)
+    def _join(self, call: SharedCall, slot: int, post: Post) -> None:
+        """Run tasks of a call as long as it has some, or until others should have a turn."""
+        dispatch, begun = self._engine.dispatch, time.monotonic()
+        goes_on = True
+        while goes_on and call.fill():
+            dispatch.share(call)
+            before, since = post.tasks, time.monotonic()
+            if call.pace.grain == 1:
+                goes_on = self._run_each(call, post, begun)
+            else:
+                goes_on = self._run_hands(call, slot, post, begun)
+            if post.tasks > before:
+                call.pace.learn(post.tasks - before, time.monotonic() - since)
+        self._engine.leave(call, slot)
 
-    def _run(self, hand: Hand, slot: int) -> None:
+    def _help_out(self, hand: Hand, slot: int, post: Post) -> None:
+        """Run tasks that were taken out of another thread's hands."""
+        self._run(hand, slot, post)
+        self._engine.leave(hand.call, slot)
+
+    def _run_each(self, call: SharedCall, post: Post, begun: float) -> bool:
+        """Draw single tasks and run them; False when others should have a turn."""
+        engine, draw, put, function = self._engine, call.draw, call.put, call.target
+        dispatch = engine.dispatch
+        if call.kind == STARMAP:
+            function = _spread(function)
+        while True:
+            try:
+                index, item = draw()
+            except (LookupError, StopIteration):
+                self._leave_if_forked()
+                return True
+            try:
+                put(index, function(item))
+            except BaseException as raised:  # as above
+                self._leave_if_forked()
+                put(index, engine.settle(call, index, _bare(raised)))
+            post.tasks += 1
+            if call.waiting:
+                self._leave_if_forked()
+                engine.wake(call)
+            if dispatch.crowded:
+                self._leave_if_forked()
+                if dispatch.is_over(begun):
+                    return False
+
+    def _run_hands(self, call: SharedCall, slot: int, post: Post, begun: float) -> bool:
+        """Draw several tasks at a time and run them; False when others should have a turn."""
+        dispatch, draw = self._engine.dispatch, call.draw
+        while True:
+            try:
+                first, items = draw()
+            except (LookupError, StopIteration):
+                return True
+            self._run(Hand(call, first, items), slot, post)
+            if dispatch.crowded and dispatch.is_over(begun):
+                return False
+
+    def _run(self, hand: Hand, slot: int, post: Post) -> None:
         """Run the tasks in this thread's hands, as long as nobody takes them away."""
         engine, call = self._engine, hand.call
-        if hand.size > 1:
-            engine.show_hand(hand, slot)
-        begun = time.monotonic()
-        if call.single:
-            self._run_each(hand, call)  # type: ignore[arg-type]  # a StreamCall
-        else:
-            self._run_together(hand, call)
-        engine.leave(hand, slot, time.monotonic() - begun)
-
-    def _run_each(self, hand: Hand, call: StreamCall) -> None:
-        """Run tasks, and hand on the results of each grain as soon as they are there."""
-        function, engine, grain = call.target, self._engine, call.pace.grain
-        first = hand.first
         values: list[Any] = []
+        post.values = values
+        engine.dispatch.show(hand, slot)
         through = False
-        while not (through or call.ended):
+        while not through:
             items = hand.items
-            for item in items:
-                try:
-                    value = function(item)
-                except BaseException as raised:  # as above
-                    value = engine.settle(call, first + len(values), _bare(raised))
-                self._leave_if_forked()
-                values.append(value)
-                if len(values) >= grain:
-                    engine.put_in_line(call, first, values)
-                    first += len(values)
-                    values.clear()
-            _, through = engine.look_at(hand, items)
-        engine.put_in_line(call, first, values)
-
-    def _run_together(self, hand: Hand, call: Call) -> None:
-        """Run tasks whose results nobody sees before the end."""
-        function, engine = call.target, self._engine
-        loop = starmap if call.kind == STARMAP else map
-        values: list[Any] = []
-        through = False
-        while not (through or call.ended):
-            items = hand.items
-            error: BaseException
             try:
-                # Python's own loops are the quickest.  An exception leaves what was done.
-                values.extend(loop(function, items))
-                due, through = engine.look_at(hand, items)
-                if len(values) == due:
-                    continue
-                error = StopIteration()  # a task's, which ends the loop and is lost
+                run_tasks(call.target, items, values, call.kind == STARMAP)
             except BaseException as raised:  # as above
-                error = _bare(raised)
-            through = False
-            self._leave_if_forked()
-            values.append(engine.settle(call, hand.first + len(values), error))
-            del error
-        self._leave_if_forked()
-        engine.put_in_place(call, hand.first, values)
+                self._leave_if_forked()
+                values.append(engine.settle(call, hand.first + len(values), _bare(raised)))
+            else:
+                self._leave_if_forked()
+                through = hand.is_through(items, engine.lock)
+        engine.dispatch.hands[slot] = None
+        post.values = ()
+        post.tasks += len(values)
+        call.put_many(hand.first, values)
+        if call.waiting:
+            engine.wake(call)
 
     def _leave_if_forked(self) -> None:
         """End a process that a task forked and that came back from the task.
@@ -195,7 +215,14 @@ class ThreadCrew:
             os._exit(0)
 
 
+def _spread(function: Callable[..., Any]) -> Callable[[Iterable[Any]], Any]:
+    """Return a function of one argument: the arguments of ``function``."""
+    return lambda arguments: function(*arguments)
+
+
 def _bare(error: BaseException) -> BaseException:
-    """An exception without the frame of ours that caught it, which would hold what is in it."""
+    """An exception without the frames of ours that called the task, which hold what is in them."""
     trace = error.__traceback__
-    return error.with_traceback(None if trace is None else trace.tb_next)
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
+        trace = trace.tb_next
+    return error.with_traceback(trace)

@@ -1,17 +1,11 @@
 """The heart of a pool of threads: calls that threads help themselves from.
 
-Threads see the callers' objects, so nothing travels: no messages, no ledger, no collector.  What
-waits in line is calls, not tasks.  A thread takes the first call from the line, takes some
-tasks out of it, puts it back at the end of the line for others, runs the tasks, and puts the
-results where they belong.  So calls take turns, a task that nobody has begun is in nobody's
-hands, and input is read no earlier than it is needed.
+Threads see the callers' objects, so nothing travels: no messages, no ledger, no collector.  A
+thread goes to a call (thread_dispatch.py), draws tasks (thread_calls.py), runs them and puts the
+results where they belong, each of these by a call of C that no other thread can come between.
+The lock is taken when a thread comes or leaves, when a task raises, and to wake who sleeps.
 
-A call is in line once, or in one thread's hands, or parked; who has it in hand is the only one to
-read its input, which may be the user's code and runs under no lock.  It is parked when it has
-nothing to give at the moment, and invited again by whoever makes room or reads on.  Who invites
-a call that is not parked leaves word, so that it is looked at once more before it is parked.
-
-One lock guards the state of all calls, and no code of users runs under it.
+The lock guards the state of all calls, and no code of users runs under it.
 """
 
 from __future__ import annotations
@@ -21,7 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
@@ -29,19 +23,19 @@ from procession._engine.pool.calls import ApplyCall, Call, StreamCall
 from procession._engine.pool.engine import CLOSE, RUN, TERMINATE
 from procession._engine.pool.supervisor import run_callback
 from procession._engine.pool.thread_crew import ThreadCrew
+from procession._engine.pool.thread_dispatch import Dispatch
+from procession._engine.pool.thread_stats import read_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from procession._engine.pool.thread_hands import Hand
+    from procession._engine.pool.stats import PoolStats
+    from procession._engine.pool.thread_calls import SharedCall
 
 __all__ = ["ThreadEngine"]
 
 _READER_SECONDS: Final = 0.01
 """While an input is read in bursts, look so often at what was read."""
-
-_LOOK_AROUND: Final = object()
-"""In line: there may be something in another thread's hands."""
 
 _FAILED_STARTS: Final = 3
 """So many initializers in a row that raise break the pool."""
@@ -67,15 +61,11 @@ class ThreadEngine:
         self.broken: BaseException | None = None
         self.lock = threading.RLock()
         self.calls: dict[int, Call] = {}
-        self.tasks: SimpleQueue[Any] = SimpleQueue()
-        self.results = self.tasks  # there is no other
+        self.dispatch = Dispatch(self.lock, size, self._end_if_done)
+        self.tasks = self.results = self.dispatch.line  # there is no other
         self.crew = ThreadCrew(self, make, size, initializer, tuple(initargs))
         self._idle = threading.Condition(self.lock)
         self._stopping = False
-        self._parked: dict[int, Call] = {}
-        self._look_again: set[int] = set()
-        self._hands: list[Hand | None] = [None] * size
-        self._asleep = 0
         self._callbacks: SimpleQueue[Call | None] = SimpleQueue()
         self._caller: threading.Thread | None = None
         self._failed_starts = 0
@@ -101,13 +91,13 @@ class ThreadEngine:
             if call.has_callback and self._caller is None:
                 self._start_caller()
             if call.is_single_task:
-                self.tasks.put(call)
+                self.dispatch.put(call)
                 return
-            self._end_abandoned()
+            self.dispatch.end_abandoned()
             if call.is_done():
                 self._end_if_done(call)
                 return
-            self._parked[call.number] = call
+            self.dispatch.park(call)
         if isinstance(call, StreamCall) and call.reader is not None:
             call.reader.start()
         self.invite(call)
@@ -143,10 +133,7 @@ class ThreadEngine:
     def invite(self, call: Call) -> None:
         """A call may have tasks to give: have a thread look."""
         with self.lock:
-            if self._parked.pop(call.number, None) is not None:
-                self.tasks.put(call)
-            elif not call.ended:
-                self._look_again.add(call.number)
+            self.dispatch.invite(call)
 
     feed_from_reader = invite
 
@@ -168,27 +155,27 @@ class ThreadEngine:
             changed = call.changed
             if changed is None:
                 changed = call.changed = threading.Condition(self.lock)
-            call.waiting += 1
-            try:
-                while not call.is_ready():
-                    left = None if deadline is None else deadline - time.monotonic()
-                    if left is not None and left <= 0:
-                        return False
-                    if reader is not None and reader.bursting:
-                        # Nobody can be told of what is read in the middle of a burst.
-                        self.invite(call)
-                        left = _READER_SECONDS if left is None else min(_READER_SECONDS, left)
-                    changed.wait(left)
-            finally:
-                call.waiting -= 1
+            while True:
+                call.waiting = True  # before looking, as who puts a result there looks second
+                if call.is_ready():
+                    break
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                if reader is not None and reader.bursting:
+                    # Nobody can be told of what is read in the middle of a burst.
+                    self.invite(call)
+                    left = _READER_SECONDS if left is None else min(_READER_SECONDS, left)
+                changed.wait(left)
         return True
 
     def catch_up(self) -> None:
         """Nothing: results are where they belong when they are there."""
 
-    def stats(self) -> NoReturn:
-        """Raise NotImplementedError: threads keep no count."""
-        raise NotImplementedError("a ThreadPool keeps no stats(); a Pool of processes does")
+    def stats(self) -> PoolStats:
+        """Return what the threads have done so far."""
+        with self.lock:
+            return read_stats(self.crew.posts, self.calls.values(), self.dispatch.hands)
 
     def replace_dead(self) -> None:
         """Nothing: no task ends a thread."""
@@ -203,107 +190,20 @@ class ThreadEngine:
                 self._break_down(error)
             return self.broken is None
 
-    def next_work(self, slot: int) -> tuple[Call | None, Hand | None]:
-        """Wait for something to do: a call from the line, or tasks from a busy thread's hands.
-
-        Neither, and the thread is to end.
-        """
-        entry: Any = _LOOK_AROUND
-        while entry is _LOOK_AROUND:
-            try:
-                entry = self.tasks.get_nowait()
-            except Empty:
-                with self.lock:
-                    hand = self._take_away(slot)
-                    if hand is not None:
-                        return hand.call, hand
-                    # From now on whoever takes several tasks says so.
-                    self._asleep += 1
-                try:
-                    entry = self.tasks.get()
-                finally:
-                    with self.lock:
-                        self._asleep -= 1
-        return entry, None
-
-    def _take_away(self, slot: int) -> Hand | None:
-        """Take tasks that nobody has begun out of another thread's hands.  Lock held."""
-        for other in self._hands:
-            hand = None if other is None or other.call.ended else other.give_half()
-            if hand is not None:
-                hand.call.open.add(slot)
-                return hand
-        return None
-
-    def show_hand(self, hand: Hand, slot: int) -> None:
-        """A thread has several tasks in its hands, and others may take some of them."""
-        with self.lock:
-            self._hands[slot] = hand
-            if self._asleep:
-                self.tasks.put(_LOOK_AROUND)
-
-    def look_at(self, hand: Hand, items: Iterator[Any]) -> tuple[int, bool]:
-        """A thread has drawn all of ``items``: how many of its tasks are run, and is it all?"""
-        with self.lock:
-            through = hand.items is items
-            return hand.size if through else hand.drawn, through
-
-    def begin(self, call: Call, slot: int) -> bool:
-        """A thread has taken a call from the line; returns whether it is still wanted."""
-        with self.lock:
-            if call.ended:
-                return False
-            call.begun = True
-            call.open.add(slot)
-            self._look_again.discard(call.number)
-            return True
-
-    def pass_on(self, call: Call) -> None:
-        """A thread has taken tasks: others may take the next."""
-        if not call.exhausted:
-            self.tasks.put(call)
-
-    def park(self, call: Call, slot: int) -> None:
-        """A thread that has a call in hand found nothing in it to do now."""
-        with self.lock:
-            call.open.discard(slot)
-            if call.exhausted:
-                self._end_if_done(call)
-            elif call.number in self._look_again:
-                self.tasks.put(call)
-            elif not call.ended:
-                self._parked[call.number] = call
-
     def settle(self, call: Call, index: int, error: BaseException) -> Any:
         """Take in that a task ended with an exception; returns what stands for its result."""
         with self.lock:
             return None if call.ended else call.settle(index, error)
 
-    def put_in_line(self, call: StreamCall, first: int, values: list[Any]) -> None:
-        """Tasks of an iterator have ended: their results can be taken."""
+    def wake(self, call: Call) -> None:
+        """Wake who waits for results of a call."""
         with self.lock:
-            if not call.ended:
-                put = call.line.put
-                for index, value in enumerate(values, first):
-                    put(index, value)
-                if call.waiting and call.changed is not None:
-                    call.changed.notify_all()
+            self._wake(call)
 
-    def put_in_place(self, call: Call, first: int, values: list[Any]) -> None:
-        """Tasks of a map have ended."""
+    def leave(self, call: SharedCall, slot: int) -> None:
+        """A thread has run what it had drawn from a call."""
         with self.lock:
-            if not call.ended:
-                call.sink[first : first + len(values)] = values
-
-    def leave(self, hand: Hand, slot: int, seconds: float) -> None:
-        """A thread has run the tasks in its hands."""
-        with self.lock:
-            call = hand.call
-            self._hands[slot] = None
-            call.open.discard(slot)
-            if hand.size:
-                call.pace.learn(hand.size, seconds)
-            self._end_if_done(call)
+            self.dispatch.leave(call, slot)
 
     def end_single(self, call: ApplyCall, value: Any, error: BaseException | None) -> None:
         """The only task of a call has ended."""
@@ -327,19 +227,12 @@ class ThreadEngine:
     def _end_with(self, call: Call, error: BaseException) -> None:
         if not call.ended:
             call.fail(error)
-            self._forget_tasks(call)
             self._end(call)
-
-    def _forget_tasks(self, call: Call) -> None:
-        """Take what was not begun out of the threads' hands."""
-        for hand in self._hands:
-            if hand is not None and hand.call is call:
-                hand.clear()
 
     def _end(self, call: Call) -> None:
         call.end()
-        self._parked.pop(call.number, None)
-        self._look_again.discard(call.number)
+        if not call.is_single_task:
+            self.dispatch.forget(call)
         if call.has_callback:
             # The outcome shows when the callback has run, as in the standard library.
             self._callbacks.put(call)
@@ -349,17 +242,17 @@ class ThreadEngine:
     def _show(self, call: Call) -> None:
         call.finished = True
         self.calls.pop(call.number, None)
-        if call.waiting and call.changed is not None:
-            call.changed.notify_all()
+        self._wake(call)
         if not self.calls:
             self._idle.notify_all()
             if self.state == CLOSE:
                 self._stop()
 
-    def _end_abandoned(self) -> None:
-        """End the calls whose iterators were dropped while they were parked."""
-        for call in list(self._parked.values()):
-            self._end_if_done(call)
+    @staticmethod
+    def _wake(call: Call) -> None:
+        if call.waiting and call.changed is not None:
+            call.waiting = False
+            call.changed.notify_all()
 
     # ---- callbacks
 
@@ -387,7 +280,7 @@ class ThreadEngine:
         with self.lock:
             if self.state == RUN:
                 self.state = CLOSE
-                self._end_abandoned()
+                self.dispatch.end_abandoned()
                 if not self.calls:
                     self._stop()
 
@@ -421,16 +314,16 @@ class ThreadEngine:
 
     def _drop(self, error: BaseException) -> None:
         """End all calls without their callbacks, and let the threads end.  Lock held."""
-        _empty(self._callbacks)
+        with suppress(Empty):
+            while True:
+                self._callbacks.get_nowait()
         for call in list(self.calls.values()):
             if not call.ended:
                 call.fail(error)
-                self._forget_tasks(call)
                 call.end()
+                self.dispatch.forget(call)
             self._show(call)
-        self._parked.clear()
-        self._look_again.clear()
-        _empty(self.tasks)
+        self.dispatch.clear()
         self._stopping = False
         self._stop()
 
@@ -438,12 +331,5 @@ class ThreadEngine:
         """Let the threads end when they have nothing to do.  Lock held."""
         if not self._stopping:
             self._stopping = True
-            for _ in range(self.crew.size):
-                self.tasks.put(None)
+            self.dispatch.stop()
             self._callbacks.put(None)
-
-
-def _empty(line: SimpleQueue[Any]) -> None:
-    with suppress(Empty):
-        while True:
-            line.get_nowait()

@@ -9,6 +9,7 @@ from procession._engine.pool.arguments import checked_callable, checked_threads,
 from procession._engine.pool.making import Maker
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.pool import INIT, Pool
+from procession._engine.pool.thread_calls import ThreadMap, ThreadStream
 from procession._engine.pool.thread_engine import ThreadEngine
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class _ThreadMaker(Maker):
     ``chunksize``, go together as the caller says, begin in their order, and never by their times.
     """
 
+    map_kind = ThreadMap
+    stream_kind = ThreadStream
+
     def _prepare(
         self,
         call: Call,
@@ -79,7 +83,8 @@ class _ThreadMaker(Maker):
             )
         call.target, call.kind = func, kind
 
-    def _map_pace(self, chunksize: int | None, total: int) -> Pace:  # noqa: ARG002
+    def _map_pace(self, chunksize: int | None, total: int) -> Pace:
         if chunksize is None:
-            return Pace(self._workers, eager=False)
+            # Who is idle takes some of what others have, so that nobody's share is too large.
+            chunksize = -(-total // self._workers)
         return self._pace(max(1, chunksize), eager=False)
