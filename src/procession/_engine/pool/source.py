@@ -106,8 +106,10 @@ class SourceReader:
 
     def _run(self) -> None:
         try:
-            while not self._ended:
-                self._room.clear()
+            while True:
+                self._room.clear()  # before looking, or a stop between the two would be lost
+                if self._ended:
+                    break
                 room = self._call.bound() - (self._taken + len(self._read))
                 if room < 1:
                     self._room.wait()
