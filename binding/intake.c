@@ -37,6 +37,8 @@ deliver_plain(psn_chunk *chunk, PyObject *message)
         return -1;
     if (offset < 0 || offset >= chunk->size || !PyFloat_CheckExact(seconds))
         return 0;
+    if (offset > chunk->delivered) /* behind one that waits in the inbox: results come in order */
+        return 0;
     PyObject *const *values = &PyTuple_GET_ITEM(message, 2);
     Py_ssize_t count = 1;
     if (fields == MANY_PLAIN) {

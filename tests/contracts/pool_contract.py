@@ -14,6 +14,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -23,6 +24,7 @@ import pytest
 from procession._engine.errors import ProcessError, RemoteError
 from procession.pool import MaybeEncodingError, RemoteTraceback
 from tests.contracts import pool_tasks as tasks
+from tests.contracts.conftest import HANG_GUARD_SECONDS
 
 
 @pytest.fixture
@@ -347,6 +349,16 @@ class WhateverUsersThrowAtIt:
         for note in getattr(caught.value, "__notes__", ["task 5 of map(raise_on)"]):
             assert "task 5 of map(raise_on)" in note
 
+    @pytest.mark.parametrize("retries", [0, 1])
+    @pytest.mark.parametrize("method", ["map", "imap", "imap_unordered"])
+    def test_results_of_many_kinds_in_one_chunk(self, pool: Any, method: str, retries: int) -> None:
+        """All of them come, plain ones and those that have to be opened."""
+        call = getattr(pool, method)
+        results = list(call(tasks.set_if_even, range(1000), 10, retries=retries))
+        if method == "imap_unordered":
+            results.sort(key=lambda each: min(each) if isinstance(each, set) else each)
+        assert results == [tasks.set_if_even(value) for value in range(1000)]
+
     def test_first_exception_in_order_is_raised(self, pool: Any) -> None:
         """Whichever came first in time."""
         with pytest.raises(ZeroDivisionError):
@@ -451,6 +463,50 @@ class WhateverUsersThrowAtIt:
         ]
         with pytest.raises(LookupError, match="cannot be opened"):
             pool.map(tasks.broken_if_seven, range(20), 10)
+
+    @pytest.mark.parametrize("kind", [SystemExit, GeneratorExit])
+    @pytest.mark.parametrize("method", ["map", "imap_unordered"])
+    def test_objects_that_would_end_the_program(
+        self, pool: Any, method: str, kind: type[BaseException]
+    ) -> None:
+        """Pickled or opened, as argument or result: their tasks fail alone, the pool goes on."""
+        call = getattr(pool, method)
+        for opening in (False, True):
+            spiteful = tasks.Spiteful(kind, opening)
+            arguments = call(tasks.double, [1, spiteful, 3], on_error="return")
+            assert sorted(each for each in arguments if isinstance(each, int)) == [2, 6]
+            with pytest.raises(Exception, match="out of spite"):
+                list(call(tasks.give_spiteful, [(kind, opening)]))
+        assert pool.map_async(tasks.double, range(9)).get(HANG_GUARD_SECONDS)[8] == 16
+
+    def test_result_that_interrupts_when_opened(self, pool: Any) -> None:
+        """It cannot be told from Ctrl-C, and is raised; later calls do not suffer."""
+        with pytest.raises(KeyboardInterrupt):
+            pool.map(tasks.give_spiteful, [(KeyboardInterrupt, True)])
+        for _ in range(3):
+            with suppress(KeyboardInterrupt):
+                assert pool.apply(tasks.double, (3,)) == 6
+        assert pool.apply(tasks.double, (3,)) == 6
+        with pytest.raises(KeyboardInterrupt):
+            pool.map(tasks.double, [tasks.Spiteful(KeyboardInterrupt, opening=False)])
+        assert pool.map(tasks.double, range(3)) == [0, 2, 4]
+
+    def test_exception_whose_text_would_end_the_program(self, pool: Any) -> None:
+        """Its task fails with it, and its worker stays."""
+        workers = [process.pid for process in pool._pool]
+        with pytest.raises(tasks.SpitefulText):
+            pool.apply(tasks.raise_spiteful_text, (1,))
+        assert [process.pid for process in pool._pool] == workers
+
+    @pytest.mark.parametrize("method", ["map", "imap_unordered"])
+    def test_result_that_uses_the_pool_when_opened(self, pool: Any, method: str) -> None:
+        """It gets what it asks for, also where several came together."""
+        tasks.UsesPool.pool = pool
+        try:
+            results = list(getattr(pool, method)(tasks.give_pool_user, range(30)))
+        finally:
+            tasks.UsesPool.pool = None
+        assert [result.found for result in results] == [8] * 30
 
     def test_input_that_exits(self, pool: Any) -> None:
         """An iterator gives what came before, then raises SystemExit, and the pool goes on."""

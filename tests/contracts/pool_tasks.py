@@ -101,6 +101,64 @@ def _refuse_to_open() -> NoReturn:
     raise LookupError("cannot be opened")
 
 
+class Spiteful:
+    """Raises an exception that ends programs, when it is pickled or when it is opened."""
+
+    def __init__(self, kind: type[BaseException], opening: bool) -> None:
+        self.kind = kind
+        self.opening = opening
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.opening:
+            raise self.kind("out of spite")
+        return _raise, (self.kind,)
+
+
+def _raise(kind: type[BaseException]) -> NoReturn:
+    raise kind("out of spite")
+
+
+def give_spiteful(task: tuple[type[BaseException], bool]) -> Spiteful:
+    return Spiteful(*task)
+
+
+class SpitefulText(Exception):
+    """Raises what ends programs when somebody reads its text."""
+
+    def __str__(self) -> str:
+        raise SystemExit("out of spite")
+
+    __repr__ = __str__
+
+
+def raise_spiteful_text(_: object) -> NoReturn:
+    raise SpitefulText
+
+
+class UsesPool:
+    """Calls a pool while it is opened in the process that has one."""
+
+    pool: Any = None
+
+    def __init__(self) -> None:
+        self.found: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _use_pool, ()
+
+
+def _use_pool() -> UsesPool:
+    made = UsesPool()
+    if UsesPool.pool is not None:
+        made.found = UsesPool.pool.apply(double, (4,))
+    return made
+
+
+def give_pool_user(_: object) -> UsesPool:
+    UsesPool.pool = None  # a forked worker has its parent's
+    return UsesPool()
+
+
 class Unpicklable:
     """Raises when it is pickled."""
 
@@ -204,6 +262,10 @@ def change_signals(_: object) -> str:
 
 def broken_if_seven(value: int) -> object:
     return Unopenable() if value == 7 else {value}
+
+
+def set_if_even(value: int) -> object:
+    return {value} if value % 2 == 0 else value
 
 
 def fork_and_come_back(value: int) -> int:

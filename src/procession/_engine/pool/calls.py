@@ -51,9 +51,10 @@ class Call:
 
     ``open`` are the tickets of messages on their way, ``returned`` chunks that came back
     unfinished and wait to be sent again.  ``exhausted``: nothing more will be taken from the
-    input.  ``ended``: the outcome is decided, ``finished``: it may be seen (callbacks have
-    run).  ``feeding`` is held while the input is read.  ``timeout``: seconds for each task.
-    ``sink`` is where results go, see ``Chunk``.
+    input, ``abandoned``: nor will anybody look at the results.  ``ended``: the outcome is
+    decided, ``finished``: it may be seen (callbacks have run).  ``interrupts``: how often one
+    came while results were opened.  ``feeding`` is held while the input is read.  ``timeout``:
+    seconds for each task.  ``sink`` is where results go, see ``Chunk``.
     """
 
     method = ""
@@ -72,6 +73,8 @@ class Call:
     returned: Sequence[Chunk] = ()
     tasks_open = 0
     exhausted = False
+    abandoned = False
+    interrupts = 0
     ended = False
     finished = False
     failed: BaseException | None = None
@@ -145,7 +148,7 @@ class Call:
 
     def abandon(self) -> None:
         """Nobody will look at the results: send nothing more of the input."""
-        self.exhausted = True
+        self.exhausted = self.abandoned = True
 
     def seconds_to_sleep(self) -> float:
         """How long nothing needs to be done for this call."""

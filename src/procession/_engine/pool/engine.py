@@ -78,6 +78,7 @@ class Engine:
         self.tally = Tally(self, self._ledger)
         self.healer = Healer(self, self._ledger)
         self._inbox: deque[Any] = deque()
+        self._taking: tuple[Any, ...] = ()  # entries that are being opened
         self.feeding: dict[int, Call] = {}
         self._with_callbacks = 0
         self._interrupted = False
@@ -152,6 +153,7 @@ class Engine:
     def abandon(self, call: Call) -> None:
         """An exception left the caller of a call: nobody can ever have its results."""
         call.abandon()
+        call.returned = ()
         self._interrupted = True
 
     def _issue_single(self, call: ApplyCall) -> None:
@@ -233,7 +235,7 @@ class Engine:
         """An interruption came between the taking of chunks and the putting of messages."""
         with self.lock:
             self._interrupted = True
-            if unsent and not call.ended:
+            if unsent and not call.ended and not call.abandoned:
                 call.give_back(unsent)
                 self.note_returned(call)
 
@@ -287,11 +289,16 @@ class Engine:
         with self.lock:
             self.settle(chunk.call, chunk.first, error)
 
-    def settle(self, call: Call, index: int, error: BaseException) -> None:
-        """Take in that a task that is in no message ended with an exception.  Lock held."""
-        alone = Chunk(call, index, (None,), call.sink)
+    def settle(
+        self, call: Call, index: int, error: BaseException, alone: Chunk | None = None
+    ) -> None:
+        """Take in that a task that is in no message ended with an exception.  Lock held.
+
+        With the same chunk ``alone`` a second time changes nothing.
+        """
+        alone = alone or Chunk(call, index, (None,), call.sink)
+        self._ledger.ended += not alone.delivered
         alone.deliver(0, (call.settle(index, error),), 0.0)
-        self._ledger.ended += 1
 
     # ---- results come back
 
@@ -337,35 +344,70 @@ class Engine:
 
     def _take_in_inbox(self) -> None:
         """Take in what is in the inbox, and tell who waits."""
-        with self.lock:
-            try:
-                inbox = self._inbox
-                while inbox:
-                    entry = inbox[0]
-                    if isinstance(entry, Chunk):
-                        self._look_at(entry)
-                    else:
-                        self._take_in(entry)
-                    inbox.popleft()
+        inbox = self._inbox
+        try:
+            while inbox:
+                place = self._next_in_turn() if self._taking else 0
+                if place < 0:
+                    break
+                entry = inbox[place]
+                self._take_in(entry)
+                self._drop(entry)
+            with self.lock:
                 self.collector.notify_followers()
-                if self._interrupted:
-                    self._interrupted = False
-                    for call in list(self.calls.values()):
-                        self._make_up_for(call)
-            except BaseException:
-                self._interrupted = True
-                raise
+                self._make_up_for_interruption()
+        except BaseException:
+            self._interrupted = True
+            raise
 
-    def _take_in(self, message: tuple[Any, ...] | None) -> None:
-        """Take in a message that asks for more than to be put in its place."""
-        if message is None:  # somebody wakes the collector
+    def _next_in_turn(self) -> int:
+        """What to take in while an object is being opened, and uses the pool: -1 for nothing."""
+        for place, entry in enumerate(tuple(self._inbox)):
+            is_being_taken = any(entry is other for other in self._taking)
+            if not is_being_taken and mail.is_in_turn(entry, self._ledger.chunks):
+                return place
+        return -1
+
+    def _drop(self, entry: Any) -> None:
+        """Take an entry out of the inbox; what a user's object did meanwhile may have moved it."""
+        inbox = self._inbox
+        if inbox and inbox[0] is entry:
+            del inbox[0]
             return
+        for place, other in enumerate(tuple(inbox)):
+            if other is entry:
+                del inbox[place]
+                return
+
+    def _take_in(self, entry: Any) -> None:
+        """Take in what asks for more than to be put in its place.
+
+        None is from somebody who wakes the collector.  Parcels are opened without the lock.
+        """
+        values = None
+        if type(entry) is tuple and mail.is_parcel(entry):
+            chunk = self._ledger.chunk(entry[0])
+            if chunk is None:
+                return
+            taking = self._taking
+            self._taking = (*taking, entry)
+            try:
+                values = mail.opened(entry, chunk.call)
+            finally:
+                self._taking = taking
+        with self.lock:
+            if isinstance(entry, Chunk):
+                self._look_at(entry)
+            elif entry is not None:
+                self._take_in_message(entry, values)
+
+    def _take_in_message(self, message: tuple[Any, ...], values: Any) -> None:
         if self.healer.starts.is_report(message):
             self.healer.starts.take_in(message)
             return
         chunk = self._ledger.chunk(message[0])
         if chunk is not None:
-            self._ledger.ended -= mail.take_in(message, chunk)
+            self._ledger.ended -= mail.take_in(message, chunk, values)
             self._look_at(chunk)
 
     def _look_at(self, chunk: Chunk) -> None:
@@ -395,6 +437,12 @@ class Engine:
         self._ledger.ended += 1
         if self.state is CLOSE and not self.calls:
             self._stop_workers()
+
+    def _make_up_for_interruption(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            for call in list(self.calls.values()):
+                self._make_up_for(call)
 
     def _make_up_for(self, call: Call) -> None:
         """Do what an interruption may have kept from being done for a call.  Lock held."""

@@ -45,7 +45,7 @@ def pack_failure(error: BaseException) -> bytes:
     return pickle.dumps(record)
 
 
-def pack_refusal(error: Exception, value: Any) -> bytes:
+def pack_refusal(error: BaseException, value: Any) -> bytes:
     """In the worker: describe a result that could not be sent, as the standard library tells it."""
     try:
         from multiprocessing.pool import (  # type: ignore[attr-defined]  # noqa: PLC0415  # see above
@@ -55,7 +55,7 @@ def pack_refusal(error: Exception, value: Any) -> bytes:
         return pack_failure(error)
     try:
         wrapped = MaybeEncodingError(error, value)
-    except Exception:  # the value's __repr__ is the user's
+    except BaseException:  # the value's __repr__ is the user's
         wrapped = MaybeEncodingError(error, f"<a {type(value).__name__} whose repr() fails>")
     wrapped.__cause__ = error
     return pack_failure(wrapped)
@@ -64,7 +64,7 @@ def pack_refusal(error: Exception, value: Any) -> bytes:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as broken:  # a user's __str__ may raise anything
+    except BaseException as broken:  # a user's __str__ may raise anything
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
@@ -76,7 +76,7 @@ def _trace(error: BaseException) -> str:
         import traceback  # noqa: PLC0415  # see above
 
         return "".join(traceback.format_exception(type(error), error, trace))
-    except Exception:  # no descriptor for the import, no memory, or a user's __str__ again
+    except BaseException:  # no descriptor for the import, no memory, or a user's __str__ again
         return f"{_places(trace)}{type(error).__name__}: {_text(error)}\n"
 
 
@@ -97,5 +97,5 @@ def _pickled(error: BaseException) -> bytes | None:
     try:
         data = pickler.dumps_exception(error)
         return data if type(pickle.loads(data)) is type(error) else None
-    except Exception:  # it is the user's class: whatever it is, the text goes
+    except BaseException:  # it is the user's class: whatever it is, the text goes
         return None

@@ -19,6 +19,8 @@ Plain is what cannot fail to be read, see ``steps.is_plain``.
 
 from __future__ import annotations
 
+import pickle
+import threading
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.calls import part_of
@@ -30,13 +32,18 @@ from procession._engine.pool.worker import NO_FUNCTION, SKIPPED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from procession._engine.pool.calls import Call
     from procession._engine.pool.steps import Chunk
 
-__all__ = ["bodies", "take_in"]
+__all__ = ["bodies", "is_in_turn", "is_parcel", "opened", "take_in"]
 
 _REFUSED = 3
 _PLAIN_RESULT = 4
 _PLAIN_RESULTS = 5
+_PARCEL = 7
+
+_INTERRUPTS = 3
+"""So many in the opening of results of one call are no longer Ctrl-C, but their doing."""
 
 Body = tuple[Any, ...]
 
@@ -51,13 +58,15 @@ def bodies(chunk: Chunk, refuse: Callable[[Chunk, Exception], object]) -> list[t
         return [(chunk, (recipe, items[0]) if len(items) == 1 else (recipe, len(items), items))]
     try:
         data, buffers = pack(items)
-    except Exception as error:  # whatever a user's __reduce__ raises
+    except BaseException as error:  # whatever a user's __reduce__ raises
+        if _may_be_ctrl_c(error):
+            raise
         return _bodies_one_by_one(chunk, error, refuse)
     return [(chunk, (recipe, len(items), data, buffers))]
 
 
 def _bodies_one_by_one(
-    chunk: Chunk, error: Exception, refuse: Callable[[Chunk, Exception], object]
+    chunk: Chunk, error: BaseException, refuse: Callable[[Chunk, Exception], object]
 ) -> list[tuple[Chunk, Body]]:
     size = chunk.size
     if size > 1:
@@ -65,16 +74,68 @@ def _bodies_one_by_one(
         return [body for part in parts for body in bodies(part, refuse)]
     try:
         data, buffers = pack(chunk.items)
-    except Exception:  # the first reason is the one to tell
-        refuse(chunk, error)
+    except BaseException as second:  # the first reason is the one to tell
+        if _may_be_ctrl_c(second):
+            raise
+        refuse(chunk, _harmless(error, "its argument could not be pickled"))
         return []
     return [(chunk, (chunk.call.recipe_text, 1, data, buffers))]
 
 
-def take_in(message: tuple[Any, ...], chunk: Chunk) -> int:
+def is_parcel(message: tuple[Any, ...]) -> bool:
+    """Whether a message has results that are to be opened, by the user's code."""
+    return len(message) == _PARCEL
+
+
+def is_in_turn(entry: Any, chunks: dict[int, Chunk]) -> bool:
+    """Whether nothing that waits in the inbox has to be taken in before this."""
+    if type(entry) is not tuple or len(entry) == _REFUSED:
+        return True
+    chunk = chunks.get(entry[0])
+    return chunk is None or entry[1] <= chunk.delivered
+
+
+def opened(message: tuple[Any, ...], call: Call) -> list[Any] | Exception:
+    """Open the results in a message of a worker; returns an exception that opening raised.
+
+    Ctrl-C may come at this moment, and the message is then opened again; but not for ever, as an
+    object of the user's may raise KeyboardInterrupt each time.
+    """
+    try:
+        values: list[Any] = unpack(message[3], message[4])
+    except BaseException as error:  # whatever the user's class raises
+        if _may_be_ctrl_c(error):
+            call.interrupts += 1
+            if call.interrupts < _INTERRUPTS:
+                raise
+        return _harmless(error, "its result could not be opened")
+    return values
+
+
+def _may_be_ctrl_c(error: BaseException) -> bool:
+    """Python raises it in the main thread only; elsewhere it is the doing of a user's object."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    )
+
+
+def _harmless(error: BaseException, what: str) -> Exception:
+    """An exception that does not end the caller's program, for one that would."""
+    if isinstance(error, Exception):
+        return error
+    harmless = pickle.PickleError(f"{what}: {type(error).__name__} was raised: {error}")
+    harmless.__cause__ = error
+    return harmless
+
+
+def take_in(
+    message: tuple[Any, ...], chunk: Chunk, values: list[Any] | Exception | None = None
+) -> int:
     """Put what a worker wrote where it belongs, and note how far the chunk has come.
 
-    Returns how many of the tasks that it has delivered are to be run again.
+    ``values``: the results of a parcel, opened.  Returns how many of the tasks that it has
+    delivered are to be run again.
     """
     kind = len(message)
     if kind == _REFUSED:
@@ -84,18 +145,16 @@ def take_in(message: tuple[Any, ...], chunk: Chunk) -> int:
     elif kind == _PLAIN_RESULTS:
         chunk.deliver(message[1], message[3], message[4])
     else:
-        return _take_in_parcel(message, chunk)
+        return _take_in_parcel(message, chunk, values)
     return 0
 
 
-def _take_in_parcel(message: tuple[Any, ...], chunk: Chunk) -> int:
-    _, offset, count, data, buffers, failures, seconds = message
+def _take_in_parcel(message: tuple[Any, ...], chunk: Chunk, values: Any) -> int:
+    _, offset, count, _, _, failures, seconds = message
     call, first = chunk.call, chunk.first + offset
-    try:
-        values: list[Any] = unpack(data, buffers)
-    except Exception as error:  # whatever the user's class raises
+    if isinstance(values, Exception):
         if count == 1:
-            chunk.deliver(offset, (call.settle(first, error),), seconds)
+            chunk.deliver(offset, (call.settle(first, values),), seconds)
             return 0
         # One of them: each is run again, alone, so that only that one fails.
         again = range(offset, offset + count)

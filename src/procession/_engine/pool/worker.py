@@ -163,7 +163,7 @@ class Worker(WorkLoop):
         """Send the results of consecutive tasks; those that cannot be pickled as failures."""
         try:
             self._put(ticket, first, values, failures, seconds)
-        except Exception as error:
+        except BaseException as error:  # what a user's __reduce__ raises, SystemExit too
             if len(values) == 1:
                 self._put(ticket, first, [None], {0: pack_refusal(error, values[0])}, seconds)
                 return
