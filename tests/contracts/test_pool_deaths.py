@@ -193,6 +193,19 @@ class TestTasksThatKill:
         assert isinstance(values[3], WorkerDied)
         assert [tasks.attempts(folder, value) for value in range(6)] == [1] * 6
 
+    def test_nothing_that_ended_is_run_again(self, pool: Any, tmp_path: Path) -> None:
+        """Also where more results wait than the parent takes in at once."""
+        folder, count = str(tmp_path), 1500
+        results = [
+            pool.apply_async(tasks.note_and_wait, ((folder, value, 0.0),), retries=0)
+            for value in range(count)
+        ]
+        wait_until(lambda: pool._engine.results.messages_put >= count)
+        kill_all(pool)
+
+        assert [result.get(HANG_GUARD_SECONDS) for result in results] == list(range(count))
+        assert [tasks.attempts(folder, value) for value in range(count)] == [1] * count
+
     def test_by_exit(self, pool: Any) -> None:
         """The exit code is told."""
         with pytest.raises(WorkerDied, match="exited with code 5") as caught:

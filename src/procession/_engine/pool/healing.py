@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from procession._engine.errors import Attempt
 from procession._engine.pool.ledger import Ledger, split_after_death
 from procession._engine.pool.starts import Starts
+from procession._engine.pool.steps import Chunk
 
 if TYPE_CHECKING:
     from procession._engine.errors import TaskTimeoutError
     from procession._engine.pool.engine import Engine
 
 __all__ = ["Healer"]
+
+_TAKE_SECONDS = 0.1
+"""Wait so long for a result that is there and cannot be taken, before looking again."""
 
 
 class _Loss(NamedTuple):
@@ -30,6 +34,8 @@ class _Loss(NamedTuple):
     overrun: TaskTimeoutError | None
     was_asked: bool
     """Whether the worker was told to end."""
+    ended: list[Chunk]
+    """The task that has had its chances, once it is known."""
 
 
 class Healer:
@@ -53,8 +59,7 @@ class Healer:
                 self._write_down(slot, living)
         if not dead and not self._losses:
             return False
-        # After the claims were read: see Ledger.held_by_dead.
-        engine.collect()
+        self._take_in_all()
         with engine.lock:
             error = None
             for slot in dead:
@@ -67,6 +72,17 @@ class Healer:
         engine.feed_all()
         return any(crew.processes[slot].exitcode is None for slot in dead)
 
+    def _take_in_all(self) -> None:
+        """Take in every result that is in the queue, after the claims: see Ledger.held_by_dead.
+
+        One take may bring a part of them only: so many messages, or so many bytes, or none at all
+        while another process holds a lock of the queue's.
+        """
+        engine = self._engine
+        put = engine.results.messages_put
+        while not engine.closed and engine.results.messages_taken < put:
+            engine.collect(_TAKE_SECONDS)
+
     def _write_down(self, slot: int, living: list[int]) -> None:
         ticket = self._ledger.held_by_dead(slot, living)
         if ticket is not None:
@@ -76,7 +92,7 @@ class Healer:
             place = crew.board.place(slot)
             overrun = self._engine.deadlines.verdict(slot, ticket, place)
             was_asked = crew.board.is_sent_away(slot)
-            self._losses.append(_Loss(ticket, place, attempt, overrun, was_asked))
+            self._losses.append(_Loss(ticket, place, attempt, overrun, was_asked, []))
         self._engine.deadlines.forget(slot)
         self._ledger.forget_claim(slot)
 
@@ -110,7 +126,9 @@ class Healer:
         again, ended = split_after_death(chunk, loss.place, loss.attempt, loss.overrun)
         if ended is not None:
             index, error = ended
-            self._engine.settle(call, index, error)
+            if not loss.ended:  # else an interruption came further down
+                loss.ended.append(Chunk(call, index, (None,), call.sink))
+            self._engine.settle(call, index, error, loss.ended[0])
         if self._engine.wants_workers():
             tally = self._engine.tally
             tally.retries += begun - (ended is not None)
