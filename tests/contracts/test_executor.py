@@ -295,6 +295,17 @@ class TestWorkers:
         assert pids[0::2] == pids[1::2]
         assert len(set(pids)) == 3
 
+    def test_say_what_they_have_done(self, executor: futures.ProcessPoolExecutor) -> None:
+        """As a pool does; nothing before the first task, the last figures after the end."""
+        assert executor.stats() is None
+        for value in range(5):
+            assert executor.submit(tasks.add, value, 1).result(HANG_GUARD_SECONDS) == value + 1
+        assert executor.stats().tasks_done == 5
+        executor.shutdown()
+        stats = executor.stats()
+
+        assert (stats.tasks_done, stats.tasks_in_flight, stats.deaths) == (5, 0, 0)
+
     def test_can_be_looked_at(self, executor: futures.ProcessPoolExecutor) -> None:
         """As programs read them of the standard executor."""
         pid = executor.submit(tasks.pid).result(HANG_GUARD_SECONDS)

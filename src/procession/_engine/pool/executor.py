@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
     from procession._engine.pool.engine import Engine
+    from procession._engine.pool.stats import PoolStats
 
 __all__ = ["BrokenProcessPool", "ProcessPoolExecutor"]
 
@@ -124,6 +125,7 @@ class ProcessPoolExecutor(standard.ProcessPoolExecutor):
         self._unsettled: set[Future[Any]] = set()
         self._shut = False
         self._why_broken: BaseException | None = None
+        self._last_stats: PoolStats | None = None
         # Before the pool's own end: at exit, what was submitted is done, as in the base.
         util.Finalize(self, _finish, args=(weakref.ref(self),), exitpriority=20)
 
@@ -192,9 +194,18 @@ class ProcessPoolExecutor(standard.ProcessPoolExecutor):
                 self._changed.wait_for(self._is_drained)
             workers.close()
             workers.join()
-            self._workers = None  # and with it its descriptors
+            self._let_go(workers)
         elif self._is_drained():
             workers.close()
+
+    def stats(self) -> PoolStats | None:
+        """Return what the workers have done so far, as ``Pool.stats``: tasks, deaths, times.
+
+        None before the first task.  After ``shutdown()`` it returns the last figures.  What waits
+        for room in the pool is not among the tasks in flight.
+        """
+        workers = self._workers
+        return self._last_stats if workers is None else workers.stats()
 
     def terminate_workers(self) -> None:
         """End all workers by SIGTERM; futures that have not ended raise BrokenProcessPool."""
@@ -293,10 +304,15 @@ class ProcessPoolExecutor(standard.ProcessPoolExecutor):
             for process in (self._processes or {}).values():
                 getattr(process, how)()
             workers.terminate()
-            self._workers = None
+            self._let_go(workers)
         for future in futures:
             with suppress(InvalidStateError):
                 future.set_exception(_broken_pool(self._why_broken))
+
+    def _let_go(self, workers: _Workers) -> None:
+        """Forget workers that have ended, and with them their descriptors."""
+        self._last_stats = workers.stats()
+        self._workers = None
 
     @property
     def _processes(self) -> dict[int, Any] | None:  # type: ignore[override]  # nobody writes it
