@@ -1,4 +1,4 @@
-"""The standard library's managers, run in processes of ours, and with pools that are ours.
+"""The standard library's managers, run in processes of ours, with pools and locks that are ours.
 
 A pool that a manager makes runs in the manager's process, and programs reach it through
 proxies.  There as here a worker that dies must not leave anybody waiting.
@@ -10,6 +10,8 @@ import multiprocessing
 from multiprocessing import managers
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from procession._engine.pool import manager_locks
+from procession._engine.pool.manager_mail import BY_VALUE
 from procession._engine.pool.pool import Pool
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class BaseManager(managers.BaseManager):
 
     __module__ = "procession.managers"
 
+    _serializer: str
+
     default_context: ClassVar[Callable[[], BaseContext]] = multiprocessing.get_context
     """Where a manager that was given no context gets one."""
 
@@ -34,12 +38,17 @@ class BaseManager(managers.BaseManager):
         if len(args) <= _PLACE_OF_CONTEXT and options.get("ctx") is None:
             options["ctx"] = type(self).default_context()
         super().__init__(*args, **options)
+        if self._serializer == "pickle":
+            self._serializer = BY_VALUE
+            self._Listener, self._Client = managers.listener_client[BY_VALUE]  # type: ignore[attr-defined]
 
 
 class SyncManager(BaseManager, managers.SyncManager):
     """A manager of lists, dicts, locks, queues, pools, ..."""
 
     __module__ = "procession.managers"
+
+    _Server = manager_locks.Server
 
 
 class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
@@ -49,3 +58,10 @@ class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
 
 
 SyncManager.register("Pool", Pool, managers.PoolProxy)  # type: ignore[attr-defined]  # not in its types
+
+for _name, _make, _proxy in (
+    ("Lock", manager_locks.Lock, managers.AcquirerProxy),  # type: ignore[attr-defined]
+    ("RLock", manager_locks.RLock, managers.AcquirerProxy),  # type: ignore[attr-defined]
+    ("Condition", manager_locks.condition, managers.ConditionProxy),  # type: ignore[attr-defined]
+):
+    SyncManager.register(_name, _make, _proxy)
