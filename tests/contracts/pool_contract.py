@@ -157,6 +157,22 @@ class StandardInterface:
 
         assert sorted(values) == [2 * value for value in range(500)]
 
+    def test_callback_that_joins(self, pool: Any) -> None:
+        """It would wait for itself: an error, and the pool ends as always."""
+        raised: list[str] = []
+
+        def close_and_join(_: int) -> None:
+            pool.close()
+            try:
+                pool.join()
+            except RuntimeError as error:
+                raised.append(str(error))
+
+        assert pool.apply_async(tasks.double, (2,), callback=close_and_join).get(30) == 4
+        pool.join()
+        assert len(raised) == 1
+        assert "callback" in raised[0]
+
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_callback_that_raises(self, pool: Any) -> None:
         """It is reported, and the pool goes on."""

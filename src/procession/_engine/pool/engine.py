@@ -528,6 +528,8 @@ class Engine:
 
     def join(self) -> None:
         """Wait until everything is done and every worker has ended."""
+        if threading.current_thread() is self.supervisor:
+            raise RuntimeError("a callback of a pool cannot join it: join() waits for callbacks")
         for call in list(self.calls.values()):
             if isinstance(call, StreamCall):
                 call.read_without_bound()
