@@ -1,6 +1,9 @@
 /* The module procession._native: types, functions for tests, constants. */
 #include "binding.h"
 
+#include <string.h>
+#include <unistd.h>
+
 psn_state psn_module_state;
 
 psn_codec *
@@ -110,6 +113,43 @@ module_exec(PyObject *module)
     return add_constants(module);
 }
 
+#define PIECE ((size_t)256 << 10) /* fits into a processor's cache: read once, compared there */
+
+static bool
+holds(int fd, off_t offset, const char *data, size_t size, char *piece)
+{
+    while (size > 0) {
+        ssize_t got = pread(fd, piece, size < PIECE ? size : PIECE, offset);
+        if (got <= 0 || memcmp(piece, data, (size_t)got) != 0)
+            return false; /* an error as well: then it is written anew */
+        offset += got;
+        data += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+static PyObject *
+file_holds(PyObject *module, PyObject *args)
+{
+    int fd;
+    long long offset;
+    Py_buffer data;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "iLy*:file_holds", &fd, &offset, &data))
+        return NULL;
+    char *piece = PyMem_RawMalloc(PIECE);
+    bool same = false;
+    if (piece != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        same = holds(fd, (off_t)offset, data.buf, (size_t)data.len, piece);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_RawFree(piece);
+    PyBuffer_Release(&data);
+    return PyBool_FromLong(same);
+}
+
 static PyMethodDef module_methods[] = {
     {"arm_kill_point", (PyCFunction)(void (*)(void))arm_kill_point, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("arm_kill_point(name, countdown=1)\n\nFor tests: SIGKILL this process when it passes "
@@ -121,6 +161,8 @@ static PyMethodDef module_methods[] = {
     {"take_results", (PyCFunction)(void (*)(void))psn_py_take_results, METH_FASTCALL,
      psn_take_results_doc},
     {"run_tasks", (PyCFunction)(void (*)(void))psn_py_run_tasks, METH_FASTCALL, psn_run_tasks_doc},
+    {"file_holds", file_holds, METH_VARARGS,
+     PyDoc_STR("file_holds(fd, offset, data) -> whether these bytes are in the file there")},
     {"is_plain", psn_py_is_plain, METH_O, psn_is_plain_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -323,5 +323,8 @@ def run_tasks(
     Raises what a task raises, also StopIteration; the iterator then stands behind that task.
     """
 
+def file_holds(fd: int, offset: int, data: SupportsBuffer, /) -> bool:
+    """Whether the file has these bytes at this offset; False when it cannot be read."""
+
 def is_plain(obj: Any, /) -> bool:
     """Whether a message of this object cannot fail to be read: built-in types, nothing long."""

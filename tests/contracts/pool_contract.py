@@ -624,6 +624,15 @@ class WhateverUsersThrowAtIt:
 
         assert pool.map(partial(operator.contains, block), [b"\0\1", b"\1\0"]) == [True, False]
 
+    def test_big_function_again(self, pool: Any) -> None:
+        """Each call's function is as it is then, whatever an earlier call's did to its own."""
+        block = bytearray(range(256)) * 4000
+
+        for last in (255, 255, 7, 7):
+            block[-1] = last
+            calls = [pool.map(partial(tasks.add_to_last, block), [1]) for _ in range(2)]
+            assert calls == [[last + 1 & 255]] * 2
+
     def test_surrogates(self, pool: Any) -> None:
         """Text that UTF-8 cannot say comes through."""
         assert pool.map(tasks.double, ["\ud800", "ok"], 1) == ["\ud800\ud800", "okok"]

@@ -60,6 +60,10 @@ class Maker:
         self._apply_pace = self._pace(1, eager=True)
         self._last: _Latest | None = None
 
+    def close(self) -> None:
+        """No more calls come."""
+        self._recipes.close()
+
     def apply(
         self,
         func: Callable[..., Any],

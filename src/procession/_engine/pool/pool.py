@@ -367,12 +367,14 @@ class Pool(standard.Pool):
         self._engine.check_process()
         if self._state == RUN:
             self._state = "CLOSE"
+            self._calls.close()
             self._engine.close()
 
     def terminate(self) -> None:
         """End the workers at once; calls under way end with ProcessError."""
         self._engine.check_process()
         self._state = TERMINATE
+        self._calls.close()
         self._terminate()
 
     def join(self) -> None:

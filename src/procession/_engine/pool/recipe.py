@@ -18,7 +18,7 @@ from collections import deque
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from procession._engine.pool.memory_file import MemoryFile, map_privately
+from procession._engine.pool.memory_file import FileShelf, map_privately
 from procession._engine.pool.parcel import pack, unpack
 from procession._engine.wire.main_module import MAIN
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final, TypeAlias
 
+    from procession._engine.pool.memory_file import MemoryFile
     from procession._engine.pool.parcel import Buffers
 
     Method: TypeAlias = tuple[Callable[..., Any], int, bool, bool]
@@ -76,7 +77,7 @@ class Recipe:
     Raises whatever pickling the function raises.
     """
 
-    def __init__(self, function: Any, kind: int, manner: int, call: int) -> None:
+    def __init__(self, function: Any, kind: int, manner: int, call: int, files: FileShelf) -> None:
         data, buffers = pack(function)
         self.is_of_main = getattr(function, "__module__", None) == "__main__"
         self._file: MemoryFile | None = None
@@ -87,18 +88,18 @@ class Recipe:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
             self.text = head + bytes((_INLINE,)) + data + unique
         else:
-            self.text = head + bytes((_FILE,)) + self._write(data, buffers, call)
+            self.text = head + bytes((_FILE,)) + self._write(data, buffers, call, files)
 
-    def _write(self, data: bytes, buffers: Buffers, call: int) -> bytes:
+    def _write(self, data: bytes, buffers: Buffers, call: int, files: FileShelf) -> bytes:
         """Put the function into a file; returns where it is, pickled."""
         self.has_file = True
-        file = self._file = MemoryFile((memoryview(data), *(each.raw() for each in buffers or ())))
+        file = files.file([memoryview(data), *(each.raw() for each in buffers or ())])
+        self._file = file
         return pickle.dumps((file.path, file.places, call))
 
     def close(self) -> None:
         """Give the file back; workers that have mapped it keep what they have."""
-        if self._file is not None:
-            self._file.close()
+        self._file = None
 
 
 _NAMED_TYPES = frozenset({FunctionType, BuiltinFunctionType, type})
@@ -119,16 +120,21 @@ class RecipeShelf:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, int, int], Recipe] = {}
+        self._files = FileShelf()
+
+    def close(self) -> None:
+        """No more calls come: keep no function's memory."""
+        self._files.clear()
 
     def recipe(self, function: Any, kind: int, manner: int, call: int) -> Recipe:
         """Return the recipe of a function.  Raises whatever pickling it raises."""
         if type(function) not in _NAMED_TYPES:
-            return Recipe(function, kind, manner, call)
+            return Recipe(function, kind, manner, call, self._files)
         key = (function, kind, manner)
         known = self._kept.get(key)
         if known is not None and not (known.is_of_main and MAIN.travels_by_value()):
             return known
-        recipe = Recipe(function, kind, manner, call)
+        recipe = Recipe(function, kind, manner, call, self._files)
         if _is_found_by_name(function):
             if len(self._kept) >= _KEPT_INLINE:
                 self._kept.clear()
