@@ -19,6 +19,7 @@ typedef struct {
     PyObject *buffer_too_short;
     PyTypeObject *queue_type, *channel_type, *buffer_type;
     PyTypeObject *chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
+    PyTypeObject *single_call_type, *ticket_book_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
@@ -116,10 +117,12 @@ PyObject *psn_py_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
 
-/* ---- for the pool: chunk_object.c, result_line.c, result_iterator.c, work_loop.c, intake.c,
- * run_tasks.c ---- */
+/* ---- for the pool: chunk_object.c, single_call.c, ticket_book.c, result_line.c, result_iterator.c,
+ * intake.c, work_loop.c, run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
+extern PyType_Spec psn_single_call_spec;
+extern PyType_Spec psn_ticket_book_spec;
 extern PyType_Spec psn_result_line_spec;
 extern PyType_Spec psn_result_iterator_spec;
 extern PyType_Spec psn_work_loop_spec;

@@ -71,6 +71,22 @@ chunk_deliver(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
+psn_chunk *
+psn_chunk_new(PyTypeObject *type, PyObject *call, PyObject *items)
+{
+    psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->call = Py_NewRef(call);
+    self->items = Py_NewRef(items);
+    self->sink = Py_NewRef(Py_None);
+    self->attempts = PyTuple_New(0);
+    self->value = Py_NewRef(Py_None);
+    self->size = 1;
+    self->ticket = -1;
+    return self;
+}
+
 static PyObject *
 chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -83,17 +99,14 @@ chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t size = PyObject_Size(items);
     if (size < 0)
         return NULL;
-    psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
+    psn_chunk *self = psn_chunk_new(type, call, items);
     if (self == NULL)
         return NULL;
-    self->call = Py_NewRef(call);
-    self->items = Py_NewRef(items);
-    self->sink = Py_NewRef(sink);
-    self->attempts = attempts != NULL ? Py_NewRef(attempts) : PyTuple_New(0);
-    self->value = Py_NewRef(Py_None);
+    Py_SETREF(self->sink, Py_NewRef(sink));
+    if (attempts != NULL)
+        Py_SETREF(self->attempts, Py_NewRef(attempts));
     self->first = first;
     self->size = size;
-    self->ticket = -1;
     return (PyObject *)self;
 }
 

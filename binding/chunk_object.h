@@ -17,6 +17,8 @@ typedef struct {
 } psn_chunk;
 
 bool psn_is_chunk(PyObject *obj);
+/* The one task of a call that keeps its result itself; NULL with an exception. */
+psn_chunk *psn_chunk_new(PyTypeObject *type, PyObject *call, PyObject *items);
 /* Takes in the results of the tasks from `offset` on: all of a sequence, or the one value.
  * -1 with an exception. */
 int psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values,

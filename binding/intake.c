@@ -8,14 +8,15 @@
 #include "chunk_object.h"
 #include "plain.h"
 #include "queue_object.h"
+#include "ticket_book.h"
 
 enum { ONE_PLAIN = 4, MANY_PLAIN = 5 };
 
 static const double LEARN_SECONDS = 0.001;
 
 typedef struct {
-    PyObject *chunks; /* ticket -> Chunk */
-    PyObject *append; /* the inbox's method */
+    psn_short_way way; /* with the book in it */
+    PyObject *append;  /* the inbox's method */
 } intake;
 
 static int
@@ -51,13 +52,21 @@ deliver_plain(psn_chunk *chunk, PyObject *message)
     return psn_chunk_deliver(chunk, offset, values, count, PyFloat_AS_DOUBLE(seconds)) < 0 ? -1 : 1;
 }
 
+static bool
+deserves_a_look(intake *in, psn_chunk *chunk)
+{
+    if (chunk->delivered >= chunk->size)
+        return !psn_short_way_end(&in->way, chunk);
+    return chunk->seconds > LEARN_SECONDS;
+}
+
 static int
-take_in(const intake *in, PyObject *message)
+take_in(intake *in, PyObject *message)
 {
     Py_ssize_t fields = PyTuple_CheckExact(message) ? PyTuple_GET_SIZE(message) : 0;
     if (fields != ONE_PLAIN && fields != MANY_PLAIN)
         return to_inbox(in, message);
-    PyObject *chunk = PyDict_GetItemWithError(in->chunks, PyTuple_GET_ITEM(message, 0));
+    PyObject *chunk = PyDict_GetItemWithError(in->way.book->chunks, PyTuple_GET_ITEM(message, 0));
     if (chunk == NULL)
         return PyErr_Occurred() ? -1 : 0;
     if (!psn_is_chunk(chunk))
@@ -67,10 +76,8 @@ take_in(const intake *in, PyObject *message)
     if (status == 0)
         status = to_inbox(in, message);
     else if (status > 0)
-        status = known->delivered >= known->size || known->seconds > LEARN_SECONDS
-                     ? to_inbox(in, chunk)
-                     : 0;
-    Py_DECREF(chunk);
+        status = deserves_a_look(in, known) ? to_inbox(in, (PyObject *)known) : 0;
+    Py_DECREF(known);
     return status;
 }
 
@@ -87,21 +94,21 @@ keep_rest(const intake *in, PyObject *messages, Py_ssize_t from)
 }
 
 const char psn_take_results_doc[] =
-    "take_results(queue, chunks, append, max, timeout) -> number of messages\n\n"
+    "take_results(queue, book, append, max, timeout) -> number of messages\n\n"
     "Wait at most timeout seconds for results, and take in at most max messages: plain results\n"
-    "go into the chunk that chunks[ticket] is; chunks that need attention and all other messages\n"
-    "are handed to append.  Returns 0 when there was nothing.";
+    "go into the chunk that the book has for their ticket; chunks that need attention and all other\n"
+    "messages are handed to append.  Returns 0 when there was nothing.";
 
 PyObject *
 psn_py_take_results(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)module;
-    if (nargs != 5 || !PyDict_CheckExact(args[1]) ||
+    if (nargs != 5 || !psn_is_ticket_book(args[1]) ||
         !PyObject_TypeCheck(args[0], psn_module_state.queue_type)) {
-        PyErr_SetString(PyExc_TypeError, "take_results(queue, chunks, append, max, timeout)");
+        PyErr_SetString(PyExc_TypeError, "take_results(queue, book, append, max, timeout)");
         return NULL;
     }
-    const intake in = {.chunks = args[1], .append = args[2]};
+    intake in = {.way = {.book = (psn_ticket_book *)args[1]}, .append = args[2]};
     Py_ssize_t max = PyNumber_AsSsize_t(args[3], PyExc_OverflowError);
     psn_wait_arguments how = {.first = NULL, .block = true, .deadline = PSN_FOREVER, .claim = -1};
     if (PyErr_Occurred() || psn_deadline(args[4], &how.deadline) < 0)
@@ -113,16 +120,17 @@ psn_py_take_results(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         PyErr_Clear();
         return PyLong_FromLong(0);
     }
-    Py_ssize_t count = PyList_GET_SIZE(messages);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (take_in(&in, PyList_GET_ITEM(messages, i)) < 0) {
-            keep_rest(&in, messages, i);
-            Py_DECREF(messages);
-            return NULL;
-        }
-    }
+    Py_ssize_t count = PyList_GET_SIZE(messages), i = 0;
+    while (i < count && take_in(&in, PyList_GET_ITEM(messages, i)) == 0)
+        i++;
+    if (i < count)
+        keep_rest(&in, messages, i);
     Py_DECREF(messages);
-    return PyLong_FromSsize_t(count);
+    PyObject *error = PyErr_Occurred() ? take_exception() : NULL;
+    int left = psn_short_way_leave(&in.way);
+    if (error != NULL)
+        give_back_exception(error);
+    return error != NULL || left < 0 ? NULL : PyLong_FromSsize_t(count);
 }
 
 const char psn_is_plain_doc[] =

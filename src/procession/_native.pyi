@@ -305,9 +305,69 @@ class WorkLoop:
     ) -> None: ...
     def run(self, most_messages: int | None, /) -> None: ...
 
+class SingleCall:
+    """The fields of a call of one task, None, 0 or False at first."""
+
+    number: Any
+    function: Any
+    pace: Any
+    retries: Any
+    recipe: Any
+    open: Any
+    item: Any
+    returned: Any
+    value: Any
+    error: Any
+    failed: Any
+    callback: Any
+    error_callback: Any
+    timeout: Any
+    target: Any
+    kind: Any
+    changed: Any
+    tasks_open: int
+    waiting: int
+    exhausted: bool
+    ended: bool
+    finished: bool
+    begun: bool
+    has_callback: bool
+    has_keywords: bool
+
+class TicketBook:
+    """The table of messages on their way, and the short way of calls of one plain task."""
+
+    next: int
+    ended: int
+    is_open: bool
+
+    def __init__(self, tasks: Any) -> None: ...
+    @property
+    def tasks(self) -> Any: ...
+    @property
+    def chunks(self) -> dict[int, Any]: ...
+    def lay_short_way(
+        self,
+        acquire: Any,
+        release: Any,
+        calls: dict[int, Any],
+        numbers: Iterator[int],
+        take_back: Callable[[Any, BaseException], object],
+        call_type: type,
+        result_type: type,
+        /,
+    ) -> None:
+        """Say where calls are entered, and what to call for one whose message was not put."""
+    def expect(
+        self, function: Any, latest: SingleCall, recipe_text: bytes, is_of_main: bool, /
+    ) -> None:
+        """Say which calls go the short way: those of ``function``, as the latest one."""
+    def apply_async(self, pool: Any, engine: Any, function: Any, arguments: Any, /) -> Any:
+        """Begin a call the short way; None where it does not fit it."""
+
 def take_results(
     queue: Queue,
-    chunks: dict[int, Any],
+    book: TicketBook,
     append: Callable[[Any], object],
     most: int,
     timeout: float | None,

@@ -70,10 +70,16 @@ class _Striker:
         return self
 
 
+def _in_a_row(pool: Any) -> list[Any]:
+    results = [pool.apply_async(double, (value,)) for value in range(10)]
+    return [result.get() for result in results]
+
+
 CALLS: dict[str, tuple[int, Callable[[Any], Any]]] = {
     "apply": (1, lambda pool: pool.apply(double, (3,)) == 6),
     "apply with an object": (1, lambda pool: pool.apply(repr, (len,)) == repr(len)),
     "apply_async": (1, lambda pool: pool.apply_async(double, (3,)).get() == 6),
+    "apply_async in a row": (1, lambda pool: _in_a_row(pool) == DOUBLES),
     "map": (11, lambda pool: pool.map(double, range(10)) == DOUBLES),
     "imap": (29, lambda pool: list(pool.imap(double, list(range(10)))) == DOUBLES),
     "imap of a generator": (31, lambda pool: list(pool.imap(double, iter(range(10)))) == DOUBLES),

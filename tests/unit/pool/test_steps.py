@@ -240,17 +240,18 @@ class TestTakingResults:
 
         values = [None] * 5
         chunk = steps.Chunk("call", 0, "abcde", values)
-        chunks, inbox = {11: chunk}, deque[Any]()
+        book, inbox = steps.TicketBook(None), deque[Any]()
+        book.chunks[11] = chunk
         refused = (11, 2, b"")
         for message in ((11, 0, "A", 0.1), (11, 1, 2, ["B", "C"], 0.1), refused, None):
             queue.put(message)
         queue.put((99, 0, "of a chunk that is gone", 0.1))
 
-        assert steps.take_results(queue, chunks, inbox.append, 10, 5.0) == 5
+        assert steps.take_results(queue, book, inbox.append, 10, 5.0) == 5
         left = [entry for entry in inbox if entry is not chunk]
         for message in left:
             if message is not None and message is not refused and len(message) > 3:
-                known = chunks.get(message[0])
+                known = book.chunks.get(message[0])
                 if known is not None:
                     take_in(message, known)
         assert values == ["A", "B", "C", None, None]
@@ -259,12 +260,13 @@ class TestTakingResults:
 
     def test_nothing_in_time_is_no_error(self, steps: Any, queue: Any) -> None:
         """It is none."""
-        assert steps.take_results(queue, {}, [].append, 10, 0.0) == 0
+        assert steps.take_results(queue, steps.TicketBook(None), [].append, 10, 0.0) == 0
 
     def test_chunk_that_has_ended_is_handed_over(self, steps: Any, queue: Any) -> None:
         """To be looked at; in Python the message is."""
         chunk = steps.Chunk("call", 0, "a", None)
-        inbox: list[Any] = []
+        book, inbox = steps.TicketBook(None), list[Any]()
+        book.chunks[3] = chunk
         queue.put((3, 0, "A", 0.0))
-        steps.take_results(queue, {3: chunk}, inbox.append, 10, 5.0)
+        steps.take_results(queue, book, inbox.append, 10, 5.0)
         assert inbox in ([chunk], [(3, 0, "A", 0.0)])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from procession._engine.pool.policy import MOST_AHEAD
 from procession._engine.pool.showing import shown
 from procession._engine.pool.source import SourceReader
-from procession._engine.pool.steps import Chunk, ResultLine
+from procession._engine.pool.steps import Chunk, ResultLine, SingleCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from procession._engine.pool.policy import Pace
     from procession._engine.pool.recipe import Recipe
 
-__all__ = ["ApplyCall", "Call", "Failure", "MapCall", "StreamCall", "part_of"]
+__all__ = ["ApplyCall", "Call", "Failure", "MapCall", "StreamCall", "numbers", "part_of"]
 
-_numbers = itertools.count(1)
+numbers = itertools.count(1)
+"""Of the calls of this process."""
 
 
 class Failure:
@@ -57,6 +58,9 @@ class Call:
     seconds for each task.  ``sink`` is where results go, see ``Chunk``.
     """
 
+    if not TYPE_CHECKING:  # mypy would say that what subclasses set is in no slot of theirs
+        __slots__ = ()
+
     method = ""
     """The name of the pool's method."""
 
@@ -65,7 +69,7 @@ class Call:
 
     is_single_task = False
 
-    # Set when they are needed: a call of one task is made and forgotten in a few microseconds.
+    # Set when they are needed.
     sink: Any = None
     timeout: float | None = None
     recipe: Recipe | None = None
@@ -91,7 +95,7 @@ class Call:
     waiting = False
 
     def __init__(self, function: str, pace: Pace, retries: int) -> None:
-        self.number = next(_numbers)
+        self.number = next(numbers)
         self.function = function
         self.pace = pace
         self.retries = retries
@@ -171,29 +175,28 @@ class Call:
         return f"{self.function}({shown(item)})"
 
 
-class ApplyCall(Call):
+class ApplyCall(SingleCall, Call):
     """One task, whose result is in its chunk.
 
-    ``item`` is the tuple of the arguments, or the pair of them and of keyword arguments.
+    ``item`` is the tuple of the arguments, or the pair of them and of keyword arguments, as
+    ``has_keywords`` says.  Most of these are made and ended without this class, see ``TicketBook``.
     """
+
+    if not TYPE_CHECKING:  # as above
+        __slots__ = ()
 
     method = "apply"
     single = True
     is_single_task = True
-    value: Any = None
-    error: BaseException | None = None
 
     def __init__(self, function: str, pace: Pace, retries: int, item: tuple[Any, ...]) -> None:
         # Not the base's, to save a call.
-        self.number = next(_numbers)
+        self.number = next(numbers)
         self.function = function
         self.pace = pace
         self.retries = retries
         self.open: set[int] = set()
         self.item: tuple[Any, ...] | None = item
-
-    has_keywords = False
-    """Whether the item has keyword arguments."""
 
     def only_chunk(self) -> Chunk | None:
         """The task, once."""

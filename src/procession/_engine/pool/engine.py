@@ -21,13 +21,14 @@ from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
 from procession._engine.pool import mail
-from procession._engine.pool.calls import ApplyCall, Call, StreamCall
+from procession._engine.pool.calls import ApplyCall, Call, StreamCall, numbers
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
+from procession._engine.pool.results import ApplyResult
 from procession._engine.pool.stats import Tally
 from procession._engine.pool.steps import Chunk, is_plain, take_results
 from procession._engine.pool.supervisor import Supervisor
@@ -73,6 +74,16 @@ class Engine:
             self.tasks.pair(self.results)
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
+        self._ledger.lay_short_way(
+            self.lock.acquire,
+            self.lock.release,
+            self.calls,
+            numbers,
+            self._take_back_brief,
+            ApplyCall,
+            ApplyResult,
+        )
+        self.expect, self.apply_async = self._ledger.expect, self._ledger.apply_async
         self.deadlines = Deadlines(self.crew, self._ledger)
         self.canceller = Canceller(self, self._ledger)
         self.tally = Tally(self, self._ledger)
@@ -284,6 +295,14 @@ class Engine:
         if not isinstance(error, Exception):
             raise error
 
+    def _take_back_brief(self, call: Call, error: BaseException) -> None:
+        """The same for a call that goes the short way."""
+        try:
+            self._take_back_unput(error)
+        except BaseException:
+            self.abandon(call)
+            raise
+
     def _deliver_refused(self, chunk: Chunk, error: Exception) -> None:
         """Take in that a task's argument cannot be pickled."""
         with self.lock:
@@ -329,7 +348,7 @@ class Engine:
         try:
             # One call of C: no signal can come between the queue and where results belong.
             taken = take_results(
-                self.results, self._ledger.chunks, self._inbox.append, _MOST_TAKEN, timeout
+                self.results, self._ledger, self._inbox.append, _MOST_TAKEN, timeout
             )
         except (OSError, ValueError):
             if self.closed:
@@ -497,6 +516,7 @@ class Engine:
     def break_down(self, error: BaseException) -> None:
         """The pool cannot work: every call ends with the error, now and later.  Lock held."""
         self.broken = error
+        self._ledger.is_open = False
         for call in list(self.calls.values()):
             self.end_with(call, error)
         self._ledger.clear()
@@ -515,6 +535,7 @@ class Engine:
         with self.lock:
             if self.state == RUN:
                 self.state = CLOSE
+                self._ledger.is_open = False
                 if not self.calls:
                     self._stop_workers()
         if self.calls:
@@ -547,6 +568,7 @@ class Engine:
             return
         with self.lock:
             self.state = TERMINATE
+            self._ledger.is_open = False
             self.callbacks.clear()
             error = ProcessError("the pool was terminated before this call had ended")
             for call in list(self.calls.values()):
@@ -589,6 +611,7 @@ class Engine:
             if self.supervisor is None and self.state != TERMINATE:
                 self.supervisor = Supervisor(self)
                 self.supervisor.start()
+                self._ledger.is_open = self.state is RUN and self.broken is None
                 return
         if self.needs_collector():
             self.wake_supervisor()

@@ -14,10 +14,11 @@ last; its word on the board says how far it got.  So after a death:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from procession._engine.errors import WorkerDied
 from procession._engine.pool.calls import part_of
+from procession._engine.pool.steps import TicketBook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,18 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "split_after_death"]
 
 
-class Ledger:
+class Ledger(TicketBook):
     """Tickets and their chunks.  All access is under the engine's lock.
 
     ``chunks`` is also where the collector looks up what a result belongs to, in one step.
     ``ended`` is the number of tasks that ended and are in it no more.
     """
-
-    def __init__(self, tasks: Any) -> None:
-        self._tasks = tasks
-        self.chunks: dict[int, Chunk] = {}
-        self.ended = 0
-        self._next = 0
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -50,8 +45,8 @@ class Ledger:
 
     def enter(self, chunks: Sequence[Chunk]) -> range:
         """Give a ticket to each chunk; to be put into the task queue next, in this order."""
-        tickets = range(self._next, self._next + len(chunks))
-        self._next = tickets.stop  # first: whatever interrupts, retract_unput() finds them
+        tickets = range(self.next, self.next + len(chunks))
+        self.next = tickets.stop  # first: whatever interrupts, retract_unput() finds them
         for ticket, chunk in zip(tickets, chunks, strict=True):
             self.chunks[ticket] = chunk
             chunk.ticket = ticket
@@ -61,8 +56,8 @@ class Ledger:
 
     def enter_one(self, chunk: Chunk) -> int:
         """Give a ticket to one chunk, as above."""
-        ticket, call = self._next, chunk.call
-        self._next = ticket + 1
+        ticket, call = self.next, chunk.call
+        self.next = ticket + 1
         self.chunks[ticket] = chunk
         chunk.ticket = ticket
         call.tasks_open += chunk.size
@@ -71,14 +66,14 @@ class Ledger:
 
     def retract_unput(self) -> list[Chunk]:
         """Take back what was entered and, as putting failed, is not in the queue."""
-        put = self._tasks.messages_put
-        back = [self.leave(ticket) for ticket in range(put, self._next) if ticket in self.chunks]
-        self._next = put
+        put = self.tasks.messages_put
+        back = [self.leave(ticket) for ticket in range(put, self.next) if ticket in self.chunks]
+        self.next = put
         return back
 
     def leave(self, ticket: int) -> Chunk:
         """All tasks of the ticket have ended, or got other tickets."""
-        chunk = self.chunks[ticket]
+        chunk: Chunk = self.chunks[ticket]
         chunk.call.open.discard(ticket)
         chunk.call.tasks_open -= chunk.size
         del self.chunks[ticket]
@@ -106,21 +101,21 @@ class Ledger:
         living worker claim it, did its results come?  The last is for the caller: it must
         take in all results after this call, and only then look into the table.
         """
-        taken = self._tasks.messages_taken
-        first, count = self._tasks.claimed(slot)
+        taken = self.tasks.messages_taken
+        first, count = self.tasks.claimed(slot)
         if not count or first >= taken:
             return None
-        claims = (self._tasks.claimed(other) for other in living)
+        claims = (self.tasks.claimed(other) for other in living)
         return None if any(held and begin == first for begin, held in claims) else int(first)
 
     def claim(self, slot: int) -> int:
         """Return the ticket that a living worker took last, -1 for none."""
-        first, count = self._tasks.claimed(slot)
+        first, count = self.tasks.claimed(slot)
         return int(first) if count else -1
 
     def forget_claim(self, slot: int) -> None:
         """The slot will be another worker's."""
-        self._tasks.clear_claim(slot)
+        self.tasks.clear_claim(slot)
 
 
 def split_after_death(

@@ -87,7 +87,17 @@ class Maker:
         self._prepare(call, func, APPLY if kwds else STARMAP, timeout, pass_state)
         if timeout is pass_state is self._timeout is None and not kwds:
             self._last = _Latest.of(func, call)
+            if retries is None:
+                self._show_short_way(func, call)
         return call
+
+    def _show_short_way(self, func: Callable[..., Any], call: ApplyCall) -> None:
+        """Let calls like this one go the short way, where a name tells their function."""
+        recipe = call.recipe
+        if self._last is not None and recipe is not None and not recipe.has_file:
+            # Threads have no recipes.
+            engine: Engine = self._engine  # type: ignore[assignment]
+            engine.expect(func, call, recipe.text, recipe.is_of_main)
 
     def map(
         self,

@@ -170,6 +170,12 @@ class Pool(standard.Pool):
 
         ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
         """
+        is_usual = retries is None and timeout is None and pass_state is None and not kwds
+        if is_usual and callback is None and error_callback is None:
+            engine = self._engine
+            result: ApplyResult | None = engine.apply_async(self, engine, func, args)
+            if result is not None:
+                return result
         call = self._maker().apply(func, args, kwds, retries, timeout, pass_state)
         self._begin(call, callback, error_callback)
         return ApplyResult(self, self._engine, call)

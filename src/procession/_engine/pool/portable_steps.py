@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from procession._engine.errors import Attempt
 
-__all__ = ["Chunk", "ResultIterator", "ResultLine", "is_plain", "run_tasks", "take_results"]
+__all__ = [
+    "Chunk",
+    "ResultIterator",
+    "ResultLine",
+    "SingleCall",
+    "TicketBook",
+    "is_plain",
+    "run_tasks",
+    "take_results",
+]
 
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 
@@ -156,9 +165,68 @@ class Chunk:
             sink.put(index, value)
 
 
+class SingleCall:
+    """The fields of a call of one task; in C they are one block of memory."""
+
+    number: Any = None
+    function: Any = None
+    pace: Any = None
+    retries: Any = None
+    recipe: Any = None
+    item: Any = None
+    returned: Any = ()
+    value: Any = None
+    error: Any = None
+    failed: Any = None
+    callback: Any = None
+    error_callback: Any = None
+    timeout: Any = None
+    target: Any = None
+    kind: Any = None
+    changed: Any = None
+    tasks_open = 0
+    waiting = 0
+    exhausted = False
+    ended = False
+    finished = False
+    begun = False
+    has_callback = False
+    has_keywords = False
+
+
+class TicketBook:
+    """The table of messages on their way; here without the short way of single calls."""
+
+    def __init__(self, tasks: Any) -> None:
+        self.tasks = tasks
+        self.chunks: dict[int, Chunk] = {}
+        self.next = 0
+        self.ended = 0
+        self.is_open = False
+
+    def lay_short_way(
+        self,
+        acquire: Any,
+        release: Any,
+        calls: dict[int, Any],
+        numbers: Iterator[int],
+        take_back: Callable[[Any, BaseException], object],
+        call_type: type,
+        result_type: type,
+    ) -> None:
+        """Nothing: no call goes it."""
+
+    def expect(self, function: Any, latest: Any, recipe_text: bytes, is_of_main: bool) -> None:
+        """Nothing, as above."""
+
+    def apply_async(self, pool: Any, engine: Any, function: Any, arguments: Any) -> Any:  # noqa: ARG002
+        """None: the call does not fit the short way."""
+        return None
+
+
 def take_results(
     queue: Any,
-    chunks: dict[int, Chunk],  # noqa: ARG001  # the form in C delivers some of them itself
+    book: TicketBook,  # noqa: ARG001  # the form in C delivers some of them itself
     append: Callable[[Any], object],
     most: int,
     timeout: float | None,

@@ -3,6 +3,8 @@
 Both forms do the same, and the tests of the pool run on both.
 
 - ``Chunk``: tasks that travel as one message, and how far they have come;
+- ``SingleCall``: the fields of a call of one task;
+- ``TicketBook``: the table of messages on their way, and the short way of single calls;
 - ``ResultLine``: an iterator's results until they are taken;
 - ``take_results``: from the result queue to where results belong;
 - ``WorkLoop``: what a worker does for every message and task;
@@ -19,6 +21,8 @@ __all__ = [
     "Chunk",
     "ResultIterator",
     "ResultLine",
+    "SingleCall",
+    "TicketBook",
     "WorkLoop",
     "is_plain",
     "run_tasks",
@@ -31,6 +35,8 @@ if TYPE_CHECKING or transport.NAME == "native":
         Chunk,
         ResultIterator,
         ResultLine,
+        SingleCall,
+        TicketBook,
         WorkLoop,
         is_plain,
         run_tasks,
@@ -42,6 +48,8 @@ else:
         Chunk,
         ResultIterator,
         ResultLine,
+        SingleCall,
+        TicketBook,
         is_plain,
         run_tasks,
         take_results,
