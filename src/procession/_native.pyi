@@ -326,7 +326,7 @@ class SingleCall:
     kind: Any
     changed: Any
     tasks_open: int
-    waiting: int
+    waiting: bool
     exhausted: bool
     ended: bool
     finished: bool

@@ -185,7 +185,7 @@ class SingleCall:
     kind: Any = None
     changed: Any = None
     tasks_open = 0
-    waiting = 0
+    waiting = False
     exhausted = False
     ended = False
     finished = False

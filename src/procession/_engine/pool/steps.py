@@ -6,9 +6,9 @@ Both forms do the same, and the tests of the pool run on both.
 - ``SingleCall``: the fields of a call of one task;
 - ``TicketBook``: the table of messages on their way, and the short way of single calls;
 - ``ResultLine``: an iterator's results until they are taken;
+- ``ResultIterator``: from there to the loop that takes them;
 - ``take_results``: from the result queue to where results belong;
 - ``WorkLoop``: what a worker does for every message and task;
-- ``ResultIterator``: from there to the loop that takes them;
 - ``run_tasks``: what a thread does for the tasks in its hands;
 - ``is_plain``: whether a message of this object cannot fail to be read.
 """
