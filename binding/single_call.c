@@ -143,6 +143,7 @@ static PyGetSetDef call_references[] = {
 #define MEMBER(name, type) {#name, type, offsetof(psn_single_call, name), 0, NULL}
 
 static PyMemberDef call_members[] = {
+    MEMBER(interrupts, T_PYSSIZET), MEMBER(abandoned, T_BOOL),
     MEMBER(tasks_open, T_PYSSIZET), MEMBER(waiting, T_BOOL),      MEMBER(exhausted, T_BOOL),
     MEMBER(ended, T_BOOL),          MEMBER(finished, T_BOOL),     MEMBER(begun, T_BOOL),
     MEMBER(has_callback, T_BOOL),   MEMBER(has_keywords, T_BOOL), {NULL, 0, 0, 0, NULL},

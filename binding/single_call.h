@@ -13,8 +13,8 @@ typedef struct {
     PyObject *returned; /* chunks that came back, a sequence */
     PyObject *value, *error, *failed;
     PyObject *callback, *error_callback, *timeout, *target, *kind, *changed;
-    Py_ssize_t tasks_open;
-    bool waiting, exhausted, ended, finished, begun, has_callback, has_keywords;
+    Py_ssize_t tasks_open, interrupts;
+    bool waiting, exhausted, abandoned, ended, finished, begun, has_callback, has_keywords;
     bool is_brief; /* went the short way, see ticket_book.c: nobody but the caller waits for it */
 } psn_single_call;
 

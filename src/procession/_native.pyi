@@ -326,8 +326,10 @@ class SingleCall:
     kind: Any
     changed: Any
     tasks_open: int
+    interrupts: int
     waiting: bool
     exhausted: bool
+    abandoned: bool
     ended: bool
     finished: bool
     begun: bool

@@ -1,4 +1,4 @@
-"""The heart of a pool: feeds the task queue, and takes results in.
+"""The heart of a pool: its calls from beginning to end, and the results of its workers.
 
 No thread belongs to it.  Whoever waits for a result does the work of all (collector.py); the
 supervisor (supervisor.py) is one more who waits, started only when something must happen
@@ -15,36 +15,30 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
 from procession._engine.pool import mail
-from procession._engine.pool.calls import ApplyCall, Call, StreamCall, numbers
+from procession._engine.pool.calls import Call, StreamCall
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
+from procession._engine.pool.feeding import Feeder
 from procession._engine.pool.healing import Healer
 from procession._engine.pool.ledger import Ledger
-from procession._engine.pool.results import ApplyResult
+from procession._engine.pool.states import CLOSE, RUN, TERMINATE
 from procession._engine.pool.stats import Tally
-from procession._engine.pool.steps import Chunk, is_plain, take_results
+from procession._engine.pool.steps import Chunk, take_results
 from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from procession._engine.pool.stats import PoolStats
 
-__all__ = ["CLOSE", "RUN", "TERMINATE", "Engine"]
+__all__ = ["Engine"]
 
-RUN: Final = "RUN"
-CLOSE: Final = "CLOSE"
-TERMINATE: Final = "TERMINATE"
-
-_BATCH = 64  # messages put at once
 _MOST_TAKEN = 1024  # messages taken at once
 
 
@@ -52,8 +46,8 @@ class Engine:
     """State and work of one pool.  Knows nothing of the object that users hold.
 
     ``calls`` are those whose outcome is not yet known, ``feeding`` those with something
-    still to send.  ``stopping``: the workers were told to end; ``closed``: queues and memory
-    were given back.
+    still to send (feeding.py).  ``stopping``: the workers were told to end; ``closed``: queues
+    and memory were given back.
     """
 
     def __init__(self, plan: Plan, size: int) -> None:
@@ -74,23 +68,17 @@ class Engine:
             self.tasks.pair(self.results)
         self.crew = Crew(plan, size, self.tasks, self.results)
         self._ledger = Ledger(self.tasks)
-        self._ledger.lay_short_way(
-            self.lock.acquire,
-            self.lock.release,
-            self.calls,
-            numbers,
-            self._take_back_brief,
-            ApplyCall,
-            ApplyResult,
-        )
-        self.expect, self.apply_async = self._ledger.expect, self._ledger.apply_async
         self.deadlines = Deadlines(self.crew, self._ledger)
         self.canceller = Canceller(self, self._ledger)
         self.tally = Tally(self, self._ledger)
         self.healer = Healer(self, self._ledger)
         self._inbox: deque[Any] = deque()
         self._taking: tuple[Any, ...] = ()  # entries that are being opened
-        self.feeding: dict[int, Call] = {}
+        self.feeder = Feeder(self, self._ledger)
+        self.feeding = self.feeder.feeding
+        self.submit, self.refill = self.feeder.submit, self.feeder.refill
+        self.feed_from_reader, self.feed_all = self.feeder.feed_from_reader, self.feeder.feed_all
+        self.expect, self.apply_async = self._ledger.expect, self._ledger.apply_async
         self._with_callbacks = 0
         self._interrupted = False
 
@@ -104,22 +92,7 @@ class Engine:
 
     # ---- calls come in
 
-    def submit(self, call: Call) -> None:
-        """Begin a call.  Raises what broke the pool, if it is broken."""
-        if call.is_single_task:
-            self._submit_single(call)  # type: ignore[arg-type]  # these are
-            return
-        with self.lock:
-            self._enter(call)
-            if call.ended:
-                return
-            self.feeding[call.number] = call
-        if isinstance(call, StreamCall) and call.reader is not None:
-            call.reader.start()
-        else:
-            self.feed(call)
-
-    def _enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Make a call known.  Lock held."""
         if self.broken is not None:
             raise self.broken
@@ -133,24 +106,6 @@ class Engine:
         elif call.timeout is not None:
             self.deadlines.enter(call)
             self.collector.wake()
-
-    def _submit_single(self, call: ApplyCall) -> None:
-        """Begin a call of one task.  A plain one is on its way in one step."""
-        if not is_plain(call.item):
-            with self.lock:
-                self._enter(call)
-            self._issue_single(call)
-            return
-        with self.lock:
-            self._enter(call)
-            chunk = call.only_chunk()
-            if chunk is None:
-                return
-            try:
-                ticket = self._ledger.enter_one(chunk)
-                self.tasks.put((ticket, call.recipe_text, chunk.items[0]))
-            except BaseException as error:
-                self._take_back_unput(error)
 
     def look_after(self, call: Call) -> None:
         """Have a call that nobody waits for go on."""
@@ -167,146 +122,9 @@ class Engine:
         call.returned = ()
         self._interrupted = True
 
-    def _issue_single(self, call: ApplyCall) -> None:
-        chunk = call.only_chunk()
-        if chunk is not None:
-            self._issue([chunk])
-        if not call.open:  # its argument was refused, or its result is there
-            with self.lock:
-                self._end_if_done(call)
-
-    def refill(self, call: StreamCall) -> None:
-        """Make use of the room for more input that results taken have left."""
-        if call.reader is not None:
-            call.reader.resume()
-        if not call.exhausted and call.wants_input():
-            self.feed(call)
-        call.note_refilled()
-
-    def feed(self, call: Call) -> None:
-        """Send as much of a call's input as should be on its way.
-
-        Does nothing when another thread is at it, or this one, in the call's own input.
-        """
-        unsent: list[Chunk] = []
-        feeding = False
-        try:
-            feeding = call.feeding.acquire(blocking=False)
-            if not feeding:
-                return
-            while self._take_chunks(call, unsent):
-                self._issue(unsent)
-        except BaseException:
-            self._give_back_unsent(call, unsent)
-            raise
-        finally:
-            if feeding:
-                call.feeding.release()
-        if call.exhausted:
-            self._end_feeding(call)
-
-    def _end_feeding(self, call: Call) -> None:
-        with self.lock:
-            if not call.returned:
-                self.feeding.pop(call.number, None)
-            self._end_if_done(call)
-
-    def feed_from_reader(self, call: Call) -> None:
-        """Send on what was read from an input, in the thread that reads it."""
-        if self.collector.is_at_work:
-            self.collector.wake()
-        else:
-            self.feed(call)
-
-    def feed_all(self) -> None:
-        """Send on: what came back first, then what the inputs have."""
-        if not self.feeding:
-            return
-        for call in list(self.feeding.values()):
-            if call.returned:
-                self._send_returned(call)
-            if call.is_single_task:
-                self._end_feeding(call)
-            else:
-                self.feed(call)
-
-    def _send_returned(self, call: Call) -> None:
-        """Send again what came back."""
-        unsent: list[Chunk] = []
-        try:
-            with self.lock:
-                unsent.extend(call.returned)
-                call.returned = ()
-            self._issue(unsent)
-        except BaseException:
-            self._give_back_unsent(call, unsent)
-            raise
-
-    def _give_back_unsent(self, call: Call, unsent: Sequence[Chunk]) -> None:
-        """An interruption came between the taking of chunks and the putting of messages."""
-        with self.lock:
-            self._interrupted = True
-            if unsent and not call.ended and not call.abandoned:
-                call.give_back(unsent)
-                self.note_returned(call)
-
-    def _take_chunks(self, call: Call, unsent: list[Chunk]) -> bool:
-        """Take chunks from a call's input; returns whether there were any."""
-        while len(unsent) < _BATCH and self.state != TERMINATE and call.take_chunk(unsent):
-            pass
-        return bool(unsent)
-
-    def _issue(self, unsent: list[Chunk]) -> None:
-        """Pack chunks into messages and put them; what cannot be packed ends here.
-
-        Chunks leave the list when the ledger has them.
-        """
-        bodies = []
-        for chunk in unsent:
-            bodies.extend(mail.bodies(chunk, self._deliver_refused))
-        unsent[:] = [chunk for chunk, _ in bodies]
-        if not bodies:
-            return
-        with self.lock:
-            if self.state == TERMINATE or self.broken is not None:
-                unsent.clear()
-                return
-            bodies = [body for body in bodies if not body[0].call.ended]
-            try:
-                tickets = self._ledger.enter([chunk for chunk, _ in bodies])
-                unsent.clear()
-                self.tasks.put_many(
-                    [(ticket, *body) for ticket, (_, body) in zip(tickets, bodies, strict=True)]
-                )
-            except BaseException as error:
-                self._take_back_unput(error)
-
-    def _take_back_unput(self, error: BaseException) -> None:
-        """A put raised: take back what is not in the queue.  Lock held.
-
-        Without memory or descriptors the calls cannot go on; after an interruption they can.
-        """
-        for chunk in self._ledger.retract_unput():
-            if isinstance(error, Exception):
-                self.end_with(chunk.call, error)
-            else:
-                chunk.call.give_back((chunk,))
-                self.note_returned(chunk.call)
-        if not isinstance(error, Exception):
-            raise error
-
-    def _take_back_brief(self, call: Call, error: BaseException) -> None:
-        """The same for a call that goes the short way."""
-        try:
-            self._take_back_unput(error)
-        except BaseException:
-            self.abandon(call)
-            raise
-
-    def _deliver_refused(self, chunk: Chunk, error: Exception) -> None:
-        """Take in that a task's argument cannot be pickled."""
-        with self.lock:
-            self.settle(chunk.call, chunk.first, error)
+    def note_interrupted(self) -> None:
+        """Something may not have been done to its end: have it made up for."""
+        self._interrupted = True
 
     def settle(
         self, call: Call, index: int, error: BaseException, alone: Chunk | None = None
@@ -446,7 +264,7 @@ class Engine:
         call.value = chunk.value
         if call.has_callback or call.timeout is not None:
             self._ledger.leave(chunk.ticket)
-            self._end_if_done(call)
+            self.end_if_done(call)
             return
         call.ended = call.finished = True
         if call.recipe.has_file:
@@ -477,9 +295,9 @@ class Engine:
         if call.returned:
             self.feeding[call.number] = call
         else:
-            self._end_if_done(call)
+            self.end_if_done(call)
 
-    def _end_if_done(self, call: Call) -> None:
+    def end_if_done(self, call: Call) -> None:
         """End a call when all its tasks have ended.  Lock held."""
         if not call.ended and call.is_done():
             call.complete()

@@ -24,7 +24,7 @@ from procession._engine.pool.arguments import (
     checked_timeout,
 )
 from procession._engine.pool.crew import Plan
-from procession._engine.pool.engine import RUN, TERMINATE, Engine
+from procession._engine.pool.engine import Engine
 from procession._engine.pool.making import Maker
 from procession._engine.pool.recipe import MAP, STARMAP
 from procession._engine.pool.results import (
@@ -33,6 +33,7 @@ from procession._engine.pool.results import (
     IMapUnorderedIterator,
     MapResult,
 )
+from procession._engine.pool.states import RUN, TERMINATE
 from procession._engine.pool.worker import Terms
 
 if TYPE_CHECKING:

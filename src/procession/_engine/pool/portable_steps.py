@@ -185,8 +185,10 @@ class SingleCall:
     kind: Any = None
     changed: Any = None
     tasks_open = 0
+    interrupts = 0
     waiting = False
     exhausted = False
+    abandoned = False
     ended = False
     finished = False
     begun = False
