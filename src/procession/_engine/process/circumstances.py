@@ -13,10 +13,11 @@ import marshal
 import os
 import signal
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from procession._engine.process.warm_main import Description
+
+_LONGER_THAN_STATUS = 1 << 14
 
 
 class Circumstances(NamedTuple):
@@ -66,8 +67,12 @@ def adopt_environment(marshalled: bytes) -> None:
 
 def _umask() -> int | None:
     """Return the umask without changing it, as only Linux can tell; None elsewhere."""
-    with contextlib.suppress(OSError, ValueError), Path("/proc/self/status").open("rb") as status:
-        for line in status:
-            if line.startswith(b"Umask:"):
-                return int(line.split()[1], 8)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        # A file object would cost four times as much, at every start.
+        status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _, _, rest = os.read(status, _LONGER_THAN_STATUS).partition(b"\nUmask:")
+        finally:
+            os.close(status)
+        return int(rest.split(None, 1)[0], 8)
     return None
