@@ -51,11 +51,13 @@ class Call:
     """What all kinds of calls share.
 
     ``open`` are the tickets of messages on their way, ``returned`` chunks that came back
-    unfinished and wait to be sent again.  ``exhausted``: nothing more will be taken from the
-    input, ``abandoned``: nor will anybody look at the results.  ``ended``: the outcome is
-    decided, ``finished``: it may be seen (callbacks have run).  ``interrupts``: how often one
-    came while results were opened.  ``feeding`` is held while the input is read.  ``timeout``:
-    seconds for each task.  ``sink`` is where results go, see ``Chunk``.
+    unfinished and wait to be sent again.  ``taken`` and ``resent`` are neither: somebody has
+    them in hand, out of the input or of those that came back, and packs them.
+    ``exhausted``: nothing more will be taken from the input, ``abandoned``: nor will anybody
+    look at the results.  ``ended``: the outcome is decided, ``finished``: it may be seen
+    (callbacks have run).  ``interrupts``: how often one came while results were opened.
+    ``feeding`` is held while the input is read.  ``timeout``: seconds for each task.
+    ``sink`` is where results go, see ``Chunk``.
     """
 
     if not TYPE_CHECKING:  # mypy would say that what subclasses set is in no slot of theirs
@@ -75,6 +77,8 @@ class Call:
     recipe: Recipe | None = None
     on_error = "raise"
     returned: Sequence[Chunk] = ()
+    taken: Sequence[Chunk] = ()
+    resent: Sequence[Chunk] = ()
     tasks_open = 0
     exhausted = False
     abandoned = False
@@ -164,7 +168,8 @@ class Call:
 
     def is_done(self) -> bool:
         """Whether every task has ended."""
-        return self.exhausted and not self.open and not self.returned
+        in_hand = self.taken or self.resent
+        return self.exhausted and not self.open and not self.returned and not in_hand
 
     def describe(self, index: int) -> str:
         """Name a task, for people."""

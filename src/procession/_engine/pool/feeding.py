@@ -19,8 +19,6 @@ from procession._engine.pool.states import TERMINATE
 from procession._engine.pool.steps import Chunk, is_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger
 
@@ -108,6 +106,7 @@ class Feeder:
             feeding = call.feeding.acquire(blocking=False)
             if not feeding:
                 return
+            call.taken = unsent
             while self._take_chunks(call, unsent):
                 self._issue(unsent)
         except BaseException:
@@ -149,6 +148,8 @@ class Feeder:
         unsent: list[Chunk] = []
         try:
             with self._lock:
+                if not call.is_single_task:  # nobody else ends one of these meanwhile
+                    call.resent = unsent
                 unsent.extend(call.returned)
                 call.returned = ()
             self._issue(unsent)
@@ -156,12 +157,14 @@ class Feeder:
             self._give_back_unsent(call, unsent)
             raise
 
-    def _give_back_unsent(self, call: Call, unsent: Sequence[Chunk]) -> None:
+    def _give_back_unsent(self, call: Call, unsent: list[Chunk]) -> None:
         """An interruption came between the taking of chunks and the putting of messages."""
         with self._lock:
             self._engine.note_interrupted()
             if unsent and not call.ended and not call.abandoned:
                 call.give_back(unsent)
+            unsent.clear()
+            if not call.ended:
                 self._engine.note_returned(call)
 
     def _take_chunks(self, call: Call, unsent: list[Chunk]) -> bool:
