@@ -30,7 +30,7 @@ LEVELS = (
     ("queue", "channel"),
     ("waitset",),
 )
-"""Bottom to top.  ``lane_put.c`` belongs to ``lane``, ``os_linux.c`` to ``os``."""
+"""Bottom to top.  ``lane_put.c`` belongs to ``lane``, ``os_linux_time.c`` to ``os``."""
 
 LANGUAGE_HEADERS = {
     "assert.h",

@@ -3,7 +3,7 @@
  * Once for all of it: offsets and lengths are multiples of the page size where memory is
  * meant; pointers are not null; a psn_status comes back, with errno set for PSN_SYSTEM;
  * descriptors are close-on-exec. Deadlines are on psn_now's clock, PSN_FOREVER for none.
- * A port is one more file beside os_linux.c.
+ * A port is one more set of files beside os_linux_*.c.
  */
 #ifndef PSN_OS_H
 #define PSN_OS_H

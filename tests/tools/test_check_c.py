@@ -33,7 +33,7 @@ def test_a_core_file_that_breaks_a_rule_is_named(file: str, text: str, complaint
     [
         ("queue.c", '#include "lane.h"\n#include <string.h>'),
         ("arena.c", '#include "peer.h"'),
-        ("os_linux.c", "#include <sys/mman.h>"),
+        ("os_linux_memory.c", "#include <sys/mman.h>"),
         ("atomic.h", "#include <stdatomic.h>\nmemory_order_relaxed"),
         ("lane.c", "/* as memory_order_seq_cst would, but cheaper */"),
     ],
