@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contracts.pool_contract import StandardInterface, WhateverUsersThrowAtIt, pool
+from tests.contracts.pool_contract import StandardInterface, pool
+from tests.contracts.pool_hard_cases_contract import WhateverUsersThrowAtIt
 
 __all__ = ["pool"]
 
