@@ -46,8 +46,8 @@ def note_and_nap(path: str, seconds: float) -> None:
 
 def note_interrupt(path: str) -> None:
     """Wait to be interrupted, and tell of it, in a file."""
-    Path(path).write_text("begun")
     try:
+        Path(path).write_text("begun")
         time.sleep(3600)
     except KeyboardInterrupt:
         Path(path).write_text("interrupted")
