@@ -96,7 +96,7 @@ $(VENV)/.clients: tests/clients/requirements.txt $(VENV_MADE)
 
 DEVELOP := $(BUILD)/develop-$(TAG)
 
-develop: $(VENV)/.group-build ## put the extension into src/, so that PYTHONPATH=src works (PYTHON=...)
+develop: $(VENV)/.group-build $(VENV)/.group-test ## put the extension into src/, so that PYTHONPATH=src works (PYTHON=...)
 	@mkdir -p $(DEVELOP)
 	@printf "[binaries]\npython = '%s'\n" '$(BIN)/python' >$(DEVELOP)/python.ini
 	@test -f $(DEVELOP)/build.ninja || $(LOCKED) $(MESON) setup $(DEVELOP) \
