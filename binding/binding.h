@@ -57,7 +57,7 @@ int psn_after_busy(uint64_t deadline, psn_status late);
 /* Calls of queues and channels that this thread is in: more than none only while they pickle. */
 extern _Thread_local int psn_calls_under_way;
 
-/* ---- message.c ---- */
+/* ---- message_outgoing.c ---- */
 
 /* Messages on their way out: payloads and block references, until psn_outbox_clear. */
 typedef struct {
@@ -82,6 +82,8 @@ int psn_outbox_many(psn_outbox *outbox, PyObject *fast_sequence);
 int psn_outbox_bytes(psn_outbox *outbox, const char *data, Py_ssize_t size);
 /* Gives back the blocks of messages that were not put. */
 void psn_outbox_clear(psn_outbox *outbox);
+
+/* ---- message_incoming.c ---- */
 
 /* Bytes of payload and of buffers. */
 uint64_t psn_message_bytes(const psn_message *message);
