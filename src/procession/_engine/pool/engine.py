@@ -415,6 +415,11 @@ class Engine:
         with self.lock:  # who looked for the role meanwhile may have gone to sleep
             self.collector.notify_followers()
 
+    def be_forgotten(self) -> None:
+        """Nobody holds the pool: hold no descriptors until the collector finds what is left."""
+        if self.closed:
+            self.crew.processes = []
+
     # ---- the supervisor
 
     def needs_collector(self) -> bool:

@@ -411,8 +411,11 @@ class Pool(standard.Pool):
         RUN: str = RUN,  # noqa: N803  # found even while the interpreter shuts down
     ) -> None:
         engine = self.__dict__.get("_engine")
-        if self._state == RUN and engine is not None and engine.pid == os.getpid():
+        if engine is None:
+            return
+        if self._state == RUN and engine.pid == os.getpid():
             _warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
+        engine.be_forgotten()
 
     def __repr__(self) -> str:
         kind = type(self)

@@ -70,6 +70,9 @@ class ThreadEngine:
         self._caller: threading.Thread | None = None
         self._failed_starts = 0
 
+    def be_forgotten(self) -> None:
+        """Nobody holds the pool, and threads are no descriptors."""
+
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child, which has none of the threads."""
         if self.generation is not lifecycle.generation:
