@@ -1,9 +1,9 @@
-"""Door, passed through: the very objects of `multiprocessing.shared_memory`."""
+"""Door, adapted: blocks have their memory when they are made; the rest is passed on."""
 
-from multiprocessing.shared_memory import ShareableList, SharedMemory
 from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
+from procession._engine.ipc.named_memory import ShareableList, SharedMemory
 
 __all__ = [
     "ShareableList",

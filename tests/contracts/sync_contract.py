@@ -234,6 +234,51 @@ class DeathContract:
             start(lock_users.pass_barrier, barrier, told, SOON)
         assert sorted(told.get(timeout=SOON) for _ in range(3)) == [0, 1, 2]
 
+    @pytest.mark.parametrize("kind", ["Semaphore", "BoundedSemaphore"])
+    def test_semaphore_of_the_killed_stays_acquired(
+        self, context: BaseContext, start: Start, kind: str
+    ) -> None:
+        """It belongs to nobody, so nothing gives it back but a release, by anybody."""
+        semaphore, holding = getattr(context, kind)(1), context.Queue()
+        holder = start(lock_users.hold_for_ever, semaphore, holding)
+        holding.get(timeout=SOON)
+        holder.kill()
+        holder.join(SOON)
+        assert not semaphore.acquire(timeout=0.05)
+        semaphore.release()
+        assert semaphore.acquire(False)
+
+    def test_semaphore_wakes_none_of_the_dead(self, context: BaseContext, start: Start) -> None:
+        """What is released goes to those who live, whoever waited longer."""
+        semaphore, holding = context.Semaphore(0), context.Queue()
+        waiters = [start(lock_users.hold_for_ever, semaphore, holding) for _ in range(3)]
+        semaphore.release()  # one of them gets it, the others wait, or will
+        holding.get(timeout=SOON)
+        for victim in waiters[:2]:
+            victim.kill()
+            victim.join(SOON)
+        for _ in range(2):
+            semaphore.release()
+        alive, told = start(lock_users.hold_for_ever, semaphore, holding), set()
+        while alive.pid not in told:
+            told.add(holding.get(timeout=SOON))
+
+    def test_event_does_not_wait_for_the_dead(self, context: BaseContext, start: Start) -> None:
+        """Who was killed while it waited keeps the event from nothing, this time or the next."""
+        event, asleep, told = context.Event(), context.Semaphore(0), context.Queue()
+        waiters = [start(lock_users.wait_for_event, event, asleep, told) for _ in range(2)]
+        for _ in waiters:
+            assert asleep.acquire(timeout=SOON)
+        waiters[0].kill()
+        waiters[0].join(SOON)
+        event.set()
+        assert told.get(timeout=SOON) is True
+        event.clear()
+        start(lock_users.wait_for_event, event, asleep, told)
+        assert asleep.acquire(timeout=SOON)
+        event.set()
+        assert told.get(timeout=SOON) is True
+
 
 class ConditionContract:
     """Condition, Event, Barrier."""

@@ -10,12 +10,14 @@ import multiprocessing
 from multiprocessing import managers
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from procession._engine.ipc import named_memory
 from procession._engine.pool import manager_locks
 from procession._engine.pool.manager_mail import BY_VALUE
 from procession._engine.pool.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from multiprocessing import shared_memory
     from multiprocessing.context import BaseContext
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
@@ -29,6 +31,8 @@ class BaseManager(managers.BaseManager):
     __module__ = "procession.managers"
 
     _serializer: str
+    _address: Any
+    _authkey: bytes
 
     default_context: ClassVar[Callable[[], BaseContext]] = multiprocessing.get_context
     """Where a manager that was given no context gets one."""
@@ -55,6 +59,27 @@ class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
     """A manager of blocks of shared memory, which ends them with itself."""
 
     __module__ = "procession.managers"
+
+    def SharedMemory(self, size: int) -> named_memory.SharedMemory:  # noqa: N802
+        """Make a block of this size, which ends with the manager."""
+        block = named_memory.SharedMemory(create=True, size=size)
+        self._keep_track_of(block)
+        return block
+
+    def ShareableList(self, sequence: Iterable[Any] | None) -> named_memory.ShareableList:  # noqa: N802
+        """Make a list of these items in a block which ends with the manager."""
+        items = named_memory.ShareableList(sequence)
+        self._keep_track_of(items.shm)
+        return items
+
+    def _keep_track_of(self, block: shared_memory.SharedMemory) -> None:
+        """Leave the end of a block to the manager's process, or there is no such block."""
+        try:
+            with self._Client(self._address, authkey=self._authkey) as connection:
+                managers.dispatch(connection, None, "track_segment", (block.name,))  # type: ignore[attr-defined]
+        except BaseException:
+            block.unlink()
+            raise
 
 
 SyncManager.register("Pool", Pool, managers.PoolProxy)  # type: ignore[attr-defined]  # not in its types
