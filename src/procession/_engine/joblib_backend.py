@@ -33,6 +33,7 @@ from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBa
 from procession._engine.context import CONTEXTS
 from procession._engine.pool.executor import ProcessPoolExecutor
 from procession._engine.pool.shared_buffers import SharedBuffers, SharedTask
+from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +234,7 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
         self._calls += 1
         self._least = math.inf if max_nbytes is None else max_nbytes
         if self._executor is None:
+            MAIN.expect(self.start_method)  # batches are pickled before workers start
             self._kind = self._kind_for(n_jobs)
             self._executor = _SHELF.take(self._kind)
         return n_jobs
