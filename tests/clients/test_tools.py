@@ -178,6 +178,93 @@ def test_uvicorn_serves_from_workers(tmp_path: Path) -> None:
     assert pid != server.pid
 
 
+PREFORKED = """\
+import multiprocessing
+import os
+
+def app(environ, start_response):
+    with multiprocessing.Pool(1) as pool:
+        assert pool.apply(os.getppid) == os.getpid() or multiprocessing.get_start_method() != "fork"
+        assert pool.map(abs, range(-3, 0)) == [3, 2, 1]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
+@pytest.mark.parametrize("loaded", [[], ["--preload"]])
+def test_gunicorn_forks_workers_with_pools(tmp_path: Path, loaded: list[str]) -> None:
+    """Processes that it forks by itself have pools, whether it loads the program or they do."""
+    required("gunicorn")
+    (tmp_path / "preforked.py").write_text(PREFORKED)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["-m", "procession", "run", "-m", "gunicorn", "--workers", "2", *loaded]
+    server = subprocess.Popen(
+        [sys.executable, *command, "--bind", f"127.0.0.1:{port}", "preforked:app"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        pids = {answer(port, patience=60) for _ in range(4)}
+        server.terminate()
+        said = server.communicate(timeout=60)[1]
+    finally:
+        server.kill()
+        server.wait()
+    assert server.returncode == 0, said
+    assert server.pid not in pids
+    assert "Traceback" not in said, said
+
+
+CHECKED_BY_PYTEST = """\
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+import procession as multiprocessing
+
+def put(queue):
+    queue.put(multiprocessing.current_process().name)
+
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def context(request):
+    return multiprocessing.get_context(request.param)
+
+@pytest.mark.parametrize("number", range(2))
+def test_pool(context, number):
+    with context.Pool(2) as pool:
+        assert pool.map(abs, range(-number, 0)) == list(range(number, 0, -1))
+        assert pool.map(lambda x: x + number, [1]) == [1 + number]
+
+def test_process(context, capfd):
+    queue = context.Queue()
+    for target, argument in ((put, queue), (print, "hello")):
+        process = context.Process(target=target, args=(argument,), name="child")
+        process.start()
+        process.join()
+    assert queue.get() == "child"
+    assert capfd.readouterr().out == "hello\\n"
+
+def test_executor(context):
+    with ProcessPoolExecutor(2, mp_context=context) as executor:
+        assert list(executor.map(abs, [-1, 2])) == [1, 2]
+"""
+
+
+def test_pytest_xdist_runs_tests_that_start_processes(tmp_path: Path) -> None:
+    """Its workers are no children of ours, so tests import procession; their main is its own."""
+    required("pytest-xdist")
+    (tmp_path / "test_checked.py").write_text(CHECKED_BY_PYTEST)
+
+    outcome = run_program(
+        ["-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "."], cwd=tmp_path, check=True
+    )
+
+    assert "12 passed" in outcome.stdout, outcome
+
+
 def answer(port: int, patience: float) -> int:
     """Return the pid that answers, as soon as one does."""
     deadline = time.monotonic() + patience
