@@ -17,7 +17,7 @@ from tests.contracts.test_pool_deaths import wait_until
 
 MIB = 1 << 20
 LIMIT = 128 * MIB
-"""Far above what a forked worker of the tests begins with."""
+"""Far above what a worker of the tests has for itself when it begins."""
 
 
 def bounded_pool(context: BaseContext, workers: int = 1, limit: int = LIMIT, **options: Any) -> Any:
@@ -64,6 +64,17 @@ class TestReplacement:
 
         assert len(pids) == 1
         assert [len(result) for result in results] == [50 * MIB] * 3
+
+    @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="asks Linux")
+    def test_what_a_fork_shares_does_not_count(self, any_context: BaseContext) -> None:
+        """A big parent makes no big workers; what one of them takes then counts."""
+        ballast = bytearray(b"x") * (LIMIT + 64 * MIB)
+        with bounded_pool(any_context) as pool:
+            assert pool.map(tasks.nap, [0.002] * 20, chunksize=1) == [0.002] * 20
+            assert pool.stats().replaced == 0
+            results = pool.map(tasks.keep_memory, [50 * MIB] * 7, chunksize=1)
+            assert max(number for number, _ in results) <= 3
+        assert len(ballast) == LIMIT + 64 * MIB
 
     def test_asynchronous_calls(self, context: BaseContext) -> None:
         """Replacements come although nobody waits."""

@@ -86,7 +86,9 @@ class Worker(WorkLoop):
         self._orders = board.words(slot)
         self._terms = terms
         super().__init__(tasks, results, self._book.methods, self._orders, slot)
-        self.bounded = terms.most_memory is not None
+        most = terms.most_memory
+        self._gauge = None if most is None else memory.Gauge(most)
+        self.bounded = self._gauge is not None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -137,8 +139,7 @@ class Worker(WorkLoop):
 
     def has_outgrown(self) -> bool:
         """Whether this process has more memory than it may."""
-        most = self._terms.most_memory
-        return most is not None and memory.own_bytes() > most
+        return self._gauge is not None and self._gauge.is_exceeded()
 
     def learn(self, ticket: int, recipe: bytes) -> Method | None:
         """Read a recipe.  None, and the message is refused, when its function does not unpickle."""
