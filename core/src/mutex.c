@@ -6,6 +6,8 @@
 
 #include "atomic.h"
 
+#define LONGEST_SLEEP UINT64_C(50000000) /* nanoseconds, under a second */
+
 psn_status psn_mutex_init(psn_mutex *mutex) {
     pthread_mutexattr_t attributes;
     int error = pthread_mutexattr_init(&attributes);
@@ -52,12 +54,28 @@ psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned) {
     return outcome(mutex, error, abandoned);
 }
 
+/* Sleeps for it, but not for long.  PSN_BUSY when it was in vain. */
+static psn_status lock_within(psn_mutex *mutex, uint64_t nanoseconds, bool *abandoned) {
+    struct timespec until; /* the system's clock: the only one that POSIX has for this */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)nanoseconds;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    int error = pthread_mutex_timedlock(&mutex->mutex, &until);
+    return outcome(mutex, error == ETIMEDOUT ? EBUSY : error, abandoned);
+}
+
+/* Who sleeps may be forgotten: a process that was woken and killed before it took the lock has used
+ * up the wake, and if another one takes the lock at that moment, without having slept, neither
+ * kernel nor C library know of those who still do.  So nobody sleeps for long without a look. */
 psn_status psn_mutex_lock(psn_mutex *mutex, bool *abandoned) {
     psn_status status = psn_mutex_try_lock(mutex, abandoned);
-    if (PSN_LIKELY(status != PSN_BUSY)) {
-        return status;
+    while (PSN_UNLIKELY(status == PSN_BUSY)) {
+        status = lock_within(mutex, LONGEST_SLEEP, abandoned);
     }
-    return outcome(mutex, pthread_mutex_lock(&mutex->mutex), abandoned);
+    return status;
 }
 
 psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned) {
@@ -65,15 +83,7 @@ psn_status psn_mutex_lock_shortly(psn_mutex *mutex, bool *abandoned) {
     if (PSN_LIKELY(status != PSN_BUSY)) {
         return status;
     }
-    struct timespec until; /* the system's clock: the only one that POSIX has for this */
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (long)PSN_SHORT_WAIT;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    int error = pthread_mutex_timedlock(&mutex->mutex, &until);
-    return outcome(mutex, error == ETIMEDOUT ? EBUSY : error, abandoned);
+    return lock_within(mutex, PSN_SHORT_WAIT, abandoned);
 }
 
 psn_status psn_mutex_lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned) {
