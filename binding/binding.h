@@ -120,7 +120,7 @@ extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
 
 /* ---- for the pool: chunk_object.c, single_call.c, ticket_book.c, result_line.c, result_iterator.c,
- * intake.c, work_loop.c, run_tasks.c ---- */
+ * intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
 extern PyType_Spec psn_single_call_spec;

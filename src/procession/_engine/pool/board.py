@@ -35,7 +35,7 @@ __all__ = [
     "Board",
 ]
 
-# A worker's words, in their order.  The native loop (binding/work_loop.c) counts on it.
+# A worker's words, in their order.  The native loop (binding/work_loop.h) counts on it.
 PLACE: Final = 0
 """STARTING, IDLE, or the place in the message of the task begun last."""
 
