@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from procession._engine.ipc import transport
 from procession._engine.pool.board import Board
 from procession._engine.pool.worker import work
+from procession._engine.process.deafness import hears
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,12 +66,12 @@ class Crew:
     def _start(self, slot: int) -> Any:
         plan = self._plan
         self.board.clear(slot)
-        arguments = (self._tasks, self._results, self.board, slot, plan.terms)
+        arguments = (self._tasks, self._results, self.board, slot, plan.terms, hears())
         process = plan.make(plan.context, target=work, args=arguments)
         process.name = process.name.replace("Process", "PoolWorker")
         process.daemon = True
         if hasattr(process, "may_have_children"):
-            process.may_have_children = True
+            process.may_have_children = process.begins_deaf = True
         process.start()
         return process
 

@@ -24,6 +24,7 @@ from procession._engine.pool.failure import pack_failure, pack_refusal
 from procession._engine.pool.parcel import pack, unpack
 from procession._engine.pool.recipe import RecipeBook
 from procession._engine.pool.steps import WorkLoop
+from procession._engine.process.deafness import hear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,10 +200,17 @@ class Worker(WorkLoop):
         self._replies.put((ticket, first, len(values), data, buffers, failures, seconds))
 
 
-def work(tasks: Any, results: Any, board: Board, slot: int, terms: Terms) -> None:
-    """Be a worker; the target of the pool's processes."""
+def work(
+    tasks: Any, results: Any, board: Board, slot: int, terms: Terms, hears: bool = False
+) -> None:
+    """Be a worker; the target of the pool's processes.
+
+    ``hears``: SIGINT, which has been blocked until here, is to reach it.
+    """
     _show_lines_at_once()
     worker = Worker(tasks, results, board, slot, terms)
+    if hears:
+        hear()
     if not worker.start():
         sys.exit(1)
     worker.work()

@@ -35,10 +35,15 @@ def environment() -> bytes:
     return marshal.dumps(os.environb.copy())
 
 
-def take(main: Description | None) -> Circumstances:
-    """In the parent: what a child started now, by this thread, is to find."""
-    mask = [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
-    return Circumstances(environment(), mask, _umask(), main)
+def take(main: Description | None, is_deaf: bool = False) -> Circumstances:
+    """In the parent: what a child started now, by this thread, is to find.
+
+    ``is_deaf``: with SIGINT blocked, whether it is so here or not.
+    """
+    mask = {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+    if is_deaf:
+        mask.add(int(signal.SIGINT))
+    return Circumstances(environment(), sorted(mask), _umask(), main)
 
 
 def adopt(here: Circumstances, of_server: bytes) -> None:

@@ -32,11 +32,15 @@ class ForkPopen(Launcher, popen_fork.Popen):
 
     def _launch(self, process_obj: Any) -> None:
         if not HAS_PIDFD:
-            super()._launch(process_obj)  # type: ignore[misc]
+            self._begin(lambda: super(ForkPopen, self)._launch(process_obj))  # type: ignore[misc]
             return
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become(process_obj)
+
+        def fork() -> None:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _become(process_obj)
+
+        self._begin(fork)
         try:
             self.sentinel = open_pidfd(self.pid)
         except OSError:

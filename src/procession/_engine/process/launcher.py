@@ -21,6 +21,7 @@ import signal
 import threading
 
 from procession._engine.config import debug, explain
+from procession._engine.process.deafness import run_deaf
 from procession._engine.process.departure import Departure, Luggage
 from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.reporting import Report
@@ -37,6 +38,7 @@ UNKNOWN_EXIT_CODE = 255
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.popen_fork import Popen as _Base
     from multiprocessing.process import BaseProcess
 else:
@@ -55,6 +57,7 @@ class Launcher(_Base):
         self._parent_pid = os.getpid()
         self._collecting = threading.Lock()
         self._explains = debug()  # asked once, and not between a fork and the wait
+        self._begins_deaf = getattr(process_obj, "begins_deaf", False)
         self._report = Report()
         lifeline_fd = LIFELINE.share()
         try:
@@ -68,6 +71,13 @@ class Launcher(_Base):
             raise
         finally:
             os.close(lifeline_fd)
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        """Call what makes the child and keeps its pid."""
+        if self._begins_deaf:
+            run_deaf(start)
+        else:
+            start()
 
     def _check_room(self, fd: int) -> None:
         """Raise OSError where the launch would run out of descriptors half-way."""

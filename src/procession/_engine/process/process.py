@@ -56,6 +56,12 @@ class CheckedProcess(BaseProcess):
     Set before ``start()``.  For workers of a pool: their children end when they end.
     """
 
+    begins_deaf = False
+    """Whether it is started with SIGINT blocked, and unblocks that itself when it is ready.
+
+    Set before ``start()``.  For workers of a pool, which have a handler of their own.
+    """
+
     def __init__(
         self,
         group: None = None,

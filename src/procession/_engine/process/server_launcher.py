@@ -58,7 +58,8 @@ if sys.platform == "linux" and not getattr(sys, "frozen", False):
         def _launch(self, process_obj: Any) -> None:
             preparation = spawn.get_preparation_data(process_obj._name)  # noqa: SLF001
             payload = io.BytesIO()
-            payload.write(pickle.dumps(circumstances.take(warm_main.describe(preparation))))
+            here = circumstances.take(warm_main.describe(preparation), self._begins_deaf)
+            payload.write(pickle.dumps(here))
             context.set_spawning_popen(self)
             try:
                 reduction.dump(preparation, payload)

@@ -74,7 +74,11 @@ class SpawnPopen(Launcher, popen_spawn_posix.Popen):
                 self._fds += (data, ended)
                 line = _command_line(data, tracker)
                 executable: Any = spawn.get_executable()
-                self.pid = util.spawnv_passfds(executable, line, self._fds)
+
+                def execute() -> None:
+                    self.pid = util.spawnv_passfds(executable, line, self._fds)
+
+                self._begin(execute)
             finally:
                 os.close(data)
                 os.close(ended)
