@@ -1,13 +1,9 @@
-"""The heart of a pool: its calls from beginning to end, and the results of its workers.
+"""The heart of a pool: what calls it has, from beginning to end, and the parts that do the rest.
 
 No thread belongs to it.  Whoever waits for a result does the work of all (collector.py); the
 supervisor (supervisor.py) is one more who waits, started only when something must happen
 while nobody else does.  One lock guards all state; the user's code (iterators, callbacks,
 the pickling of arguments) does not run under it.
-
-A KeyboardInterrupt may strike between any two bytecodes.  So results go from the queue to where
-they belong, or into ``_inbox``, within one call of C; what is in the inbox stays there until it
-was taken in completely, and taking it in again changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
-from procession._engine.pool import mail
 from procession._engine.pool.calls import Call, StreamCall
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
@@ -28,18 +23,17 @@ from procession._engine.pool.crew import Crew, Plan
 from procession._engine.pool.deadlines import Deadlines
 from procession._engine.pool.feeding import Feeder
 from procession._engine.pool.healing import Healer
+from procession._engine.pool.intake import Intake
 from procession._engine.pool.ledger import Ledger
 from procession._engine.pool.states import CLOSE, RUN, TERMINATE
 from procession._engine.pool.stats import Tally
-from procession._engine.pool.steps import Chunk, take_results
+from procession._engine.pool.steps import Chunk
 from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from procession._engine.pool.stats import PoolStats
 
 __all__ = ["Engine"]
-
-_MOST_TAKEN = 1024  # messages taken at once
 
 
 class Engine:
@@ -72,15 +66,14 @@ class Engine:
         self.canceller = Canceller(self, self._ledger)
         self.tally = Tally(self, self._ledger)
         self.healer = Healer(self, self._ledger)
-        self._inbox: deque[Any] = deque()
-        self._taking: tuple[Any, ...] = ()  # entries that are being opened
         self.feeder = Feeder(self, self._ledger)
         self.feeding = self.feeder.feeding
         self.submit, self.refill = self.feeder.submit, self.feeder.refill
         self.feed_from_reader, self.feed_all = self.feeder.feed_from_reader, self.feeder.feed_all
+        self._intake = Intake(self, self._ledger)
+        self.collect = self._intake.collect
         self.expect, self.apply_async = self._ledger.expect, self._ledger.apply_async
         self._with_callbacks = 0
-        self._interrupted = False
 
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child: workers and queues are its parent's."""
@@ -120,11 +113,20 @@ class Engine:
         """An exception left the caller of a call: nobody can ever have its results."""
         call.abandon()
         call.returned = ()
-        self._interrupted = True
+        self._intake.interrupted = True
 
     def note_interrupted(self) -> None:
         """Something may not have been done to its end: have it made up for."""
-        self._interrupted = True
+        self._intake.interrupted = True
+
+    def make_up_for(self, call: Call) -> None:
+        """Do what an interruption may have kept from being done for a call.  Lock held."""
+        if not call.ended:
+            self.note_returned(call)
+        elif call.finished:
+            self.show(call)
+        else:
+            self._end(call)
 
     def settle(
         self, call: Call, index: int, error: BaseException, alone: Chunk | None = None
@@ -137,7 +139,7 @@ class Engine:
         self._ledger.ended += not alone.delivered
         alone.deliver(0, (call.settle(index, error),), 0.0)
 
-    # ---- results come back
+    # ---- waiting, and asking
 
     def wait(self, call: Call, timeout: float | None = None) -> bool:
         """Work for all until the call is ready, at most ``timeout`` seconds; returns whether."""
@@ -158,137 +160,7 @@ class Engine:
         """Replace workers that have ended, unless somebody is at it."""
         self.collector.try_as_collector(self.healer.bury)
 
-    def collect(self, timeout: float = 0.0) -> bool:
-        """Take in what is there, waiting for it up to ``timeout`` seconds, and feed.
-
-        Returns whether there was anything.  For the collector.
-        """
-        try:
-            # One call of C: no signal can come between the queue and where results belong.
-            taken = take_results(
-                self.results, self._ledger, self._inbox.append, _MOST_TAKEN, timeout
-            )
-        except (OSError, ValueError):
-            if self.closed:
-                return False
-            raise
-        if not taken and not self._inbox and not self._interrupted:
-            return False
-        self._take_in_inbox()
-        if self.feeding:
-            self.feed_all()
-        return True
-
-    def _take_in_inbox(self) -> None:
-        """Take in what is in the inbox, and tell who waits."""
-        inbox = self._inbox
-        try:
-            while inbox:
-                place = self._next_in_turn() if self._taking else 0
-                if place < 0:
-                    break
-                entry = inbox[place]
-                self._take_in(entry)
-                self._drop(entry)
-            with self.lock:
-                self.collector.notify_followers()
-                self._make_up_for_interruption()
-        except BaseException:
-            self._interrupted = True
-            raise
-
-    def _next_in_turn(self) -> int:
-        """What to take in while an object is being opened, and uses the pool: -1 for nothing."""
-        for place, entry in enumerate(tuple(self._inbox)):
-            is_being_taken = any(entry is other for other in self._taking)
-            if not is_being_taken and mail.is_in_turn(entry, self._ledger.chunks):
-                return place
-        return -1
-
-    def _drop(self, entry: Any) -> None:
-        """Take an entry out of the inbox; what a user's object did meanwhile may have moved it."""
-        inbox = self._inbox
-        if inbox and inbox[0] is entry:
-            del inbox[0]
-            return
-        for place, other in enumerate(tuple(inbox)):
-            if other is entry:
-                del inbox[place]
-                return
-
-    def _take_in(self, entry: Any) -> None:
-        """Take in what asks for more than to be put in its place.
-
-        None is from somebody who wakes the collector.  Parcels are opened without the lock.
-        """
-        values = None
-        if type(entry) is tuple and mail.is_parcel(entry):
-            chunk = self._ledger.chunk(entry[0])
-            if chunk is None:
-                return
-            taking = self._taking
-            self._taking = (*taking, entry)
-            try:
-                values = mail.opened(entry, chunk.call)
-            finally:
-                self._taking = taking
-        with self.lock:
-            if isinstance(entry, Chunk):
-                self._look_at(entry)
-            elif entry is not None:
-                self._take_in_message(entry, values)
-
-    def _take_in_message(self, message: tuple[Any, ...], values: Any) -> None:
-        if self.healer.starts.is_report(message):
-            self.healer.starts.take_in(message)
-            return
-        chunk = self._ledger.chunk(message[0])
-        if chunk is not None:
-            self._ledger.ended -= mail.take_in(message, chunk, values)
-            self._look_at(chunk)
-
-    def _look_at(self, chunk: Chunk) -> None:
-        """Results of a chunk came: learn from their times, and see whether it has ended."""
-        call: Any = chunk.call
-        if chunk.ran:
-            call.pace.learn(chunk.ran, chunk.seconds)
-            chunk.ran, chunk.seconds = 0, 0.0
-        if chunk.delivered < chunk.size or chunk.ticket not in self._ledger.chunks:
-            return
-        if not call.is_single_task or call.failed is not None or call.returned:
-            self._ledger.leave(chunk.ticket)
-            self.note_returned(call)
-            return
-        # The short form of what happens at the end of every call, in an order that allows it
-        # to be done again after an interruption.
-        call.value = chunk.value
-        if call.has_callback or call.timeout is not None:
-            self._ledger.leave(chunk.ticket)
-            self.end_if_done(call)
-            return
-        call.ended = call.finished = True
-        if call.recipe.has_file:
-            call.recipe.close()
-        self.calls.pop(call.number, None)
-        del self._ledger.chunks[chunk.ticket]
-        self._ledger.ended += 1
-        if self.state is CLOSE and not self.calls:
-            self._stop_workers()
-
-    def _make_up_for_interruption(self) -> None:
-        if self._interrupted:
-            self._interrupted = False
-            for call in list(self.calls.values()):
-                self._make_up_for(call)
-
-    def _make_up_for(self, call: Call) -> None:
-        """Do what an interruption may have kept from being done for a call.  Lock held."""
-        if not call.ended:
-            self.note_returned(call)
-        elif call.finished:
-            self.show(call)
-        else:
-            self._end(call)
+    # ---- calls end
 
     def note_returned(self, call: Call) -> None:
         """Tasks of a call have ended, or came back to be sent again.  Lock held."""
@@ -329,7 +201,7 @@ class Engine:
             self.feeding.pop(call.number, None)
             self.collector.notify()
             if self.state == CLOSE and not self.calls:
-                self._stop_workers()
+                self.stop_workers()
 
     def break_down(self, error: BaseException) -> None:
         """The pool cannot work: every call ends with the error, now and later.  Lock held."""
@@ -355,11 +227,11 @@ class Engine:
                 self.state = CLOSE
                 self._ledger.is_open = False
                 if not self.calls:
-                    self._stop_workers()
+                    self.stop_workers()
         if self.calls:
             self.supervise()
 
-    def _stop_workers(self) -> None:
+    def stop_workers(self) -> None:
         """Let the workers end.  Lock held; nothing is in the queue."""
         if not self.stopping and not self.closed:
             self.stopping = True
