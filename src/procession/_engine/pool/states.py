@@ -1,12 +1,13 @@
-"""The states of a pool: it takes calls, it finishes those that it has, it ends now."""
+"""The states of a pool: it is being made, takes calls, finishes those that it has, ends now."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CLOSE", "RUN", "TERMINATE"]
+__all__ = ["CLOSE", "INIT", "RUN", "TERMINATE"]
 
 # The standard library's texts, which programs compare with.
+INIT: Final = "INIT"
 RUN: Final = "RUN"
 CLOSE: Final = "CLOSE"
 TERMINATE: Final = "TERMINATE"

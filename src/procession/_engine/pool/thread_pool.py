@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from procession._engine.pool.arguments import checked_callable, checked_threads, checked_timeout
 from procession._engine.pool.making import Maker
 from procession._engine.pool.policy import Pace
-from procession._engine.pool.pool import INIT, Pool
+from procession._engine.pool.pool import Pool
+from procession._engine.pool.states import INIT
 from procession._engine.pool.thread_calls import ThreadMap, ThreadStream
 from procession._engine.pool.thread_engine import ThreadEngine
 
