@@ -215,9 +215,9 @@ def test_a_server_that_dies_in_a_start_loses_none(run_script: RunScript, moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
         if current_process().name == "ForkServer":
-            from procession._engine.process import warm_server, warm_wire
+            from procession._engine.process import warm_wire
 
-            starts, send, tell = [], warm_wire.send, warm_server._tell
+            starts, send, tell = [], warm_wire.send, warm_wire.tell
 
             def sending(channel, request):
                 starts.append(request)
@@ -232,7 +232,7 @@ def test_a_server_that_dies_in_a_start_loses_none(run_script: RunScript, moment:
                 if len(starts) == 2 and MOMENT == "after it told" and number > 0:
                     die()
 
-            warm_wire.send, warm_server._tell = sending, telling
+            warm_wire.send, warm_wire.tell = sending, telling
 
         def work(number):
             print("work", number)

@@ -7,6 +7,8 @@ however much memory its parent has.
 
 SIGINT is blocked here, not ignored: Ctrl-C must not end the server, and one that is sent to a
 child before its time waits there until the child has its parent's signal mask.
+
+What a child does until it is its parent's is in warm_child.py.
 """
 
 from __future__ import annotations
@@ -22,12 +24,17 @@ import select
 import signal
 import socket
 import sys
-from multiprocessing import forkserver, process, resource_tracker, spawn, util
+from multiprocessing import process, spawn, util
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from procession._engine.lifecycle import file_identity
 from procession._engine.process import circumstances, warm_wire
-from procession._engine.process.warm_client import SERVER
+from procession._engine.process.warm_child import (
+    Status,
+    is_committed,
+    take_over,
+    tracker,
+    wait_for_request,
+)
 from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitToFork
 from procession._engine.process.warm_random import Generators
 
@@ -46,7 +53,7 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
     """Serve until the last client is gone; ``warmth`` is what to import beforehand."""
     data = pickle.load(start)
     _clear_main()
-    _tracker()._fd = tracker_fd  # noqa: SLF001
+    tracker()._fd = tracker_fd  # noqa: SLF001
     util._close_stdin()  # type: ignore[attr-defined]  # noqa: SLF001
     # SIGPIPE: a main module may have given it back its deadly meaning.
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT, signal.SIGPIPE})
@@ -60,7 +67,7 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
     os.set_inheritable(control_fd, False)
     # Children are given the way to the tracker.  Held here, it would keep the tracker running,
     # and the program waiting that stops its tracker, until this server ends.
-    _tracker()._fd = None  # noqa: SLF001
+    tracker()._fd = None  # noqa: SLF001
     os.close(tracker_fd)
     _let_go_of_output()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control_fd) as control:
@@ -193,7 +200,7 @@ class Server:
                 self._drop_spare()
             fd = self._statuses.pop(pid, None)
             if fd is not None:
-                _tell(fd, os.waitstatus_to_exitcode(status))
+                warm_wire.tell(fd, os.waitstatus_to_exitcode(status))
                 os.close(fd)
 
     def _start(self, request: Request) -> None:
@@ -204,7 +211,7 @@ class Server:
             signal.sigtimedwait({signal.SIGINT}, 0)
             self._drop_spare()
         pid = self._hand_over(request)
-        _tell(request.status, pid)
+        warm_wire.tell(request.status, pid)
         fds = request.descriptors()
         if pid > 0:
             self._has_started = True
@@ -255,20 +262,20 @@ class Server:
                 raise
             if pid == 0:
                 mine.close()
-                self._become(lambda: _wait(its))
+                self._become(lambda: wait_for_request(its))
         return _Spare(pid, mine)
 
     def _become(self, get_request: Callable[[], Request | None]) -> NoReturn:
         """In the child: be no server any more, get a request, run the process, and end."""
         code = 1
-        status: _Status | None = None
+        status: Status | None = None
         try:
             self._leave()
             request = get_request()
             if request is None:  # the server is gone, or has imported more since
                 os._exit(0)
-            status = _Status(request.status)
-            _take_over(request)
+            status = Status(request.status)
+            take_over(request)
             code = self._run(request.data, status)
         except Exception:  # noqa: BLE001  # as at the top of any program
             sys.excepthook(*sys.exc_info())
@@ -293,7 +300,7 @@ class Server:
         if self._collects_garbage:
             gc.enable()
 
-    def _run(self, data: int, status: _Status) -> int:
+    def _run(self, data: int, status: Status) -> int:
         """Become what the parent says; return the exit code."""
         me: Any = process.current_process()
         with open(data, "rb") as stream:
@@ -307,27 +314,10 @@ class Server:
                 departure: Any = pickle.load(stream)
             finally:
                 del me._inheriting  # noqa: SLF001
-            if not self._is_committed(stream, status):
+            if not is_committed(stream, self._alive, status):
                 return 1  # our parent is gone, or has asked another server
         code: int = departure._bootstrap(None)  # noqa: SLF001
         return code
-
-    def _is_committed(self, stream: BinaryIO, status: _Status) -> bool:
-        """Wait until the parent knows us.
-
-        It never will if the server ended before it told: the parent waits for the end of file of
-        a pipe that we hold as well.  So we give that up when the server is gone.
-        """
-        os.set_blocking(stream.fileno(), False)
-        poller = select.poll()
-        poller.register(stream, select.POLLIN)
-        poller.register(self._alive, select.POLLIN)
-        while (byte := stream.read(1)) is None:
-            if self._alive in {fd for fd, _ in poller.poll()}:
-                status.close()
-                poller.unregister(self._alive)
-        os.close(self._alive)
-        return byte == warm_wire.COMMIT
 
 
 class _Spare(NamedTuple):
@@ -337,66 +327,12 @@ class _Spare(NamedTuple):
     channel: socket.socket
 
 
-def _wait(channel: socket.socket) -> Request | None:
-    """In a spare: wait to be needed; None where it will not be."""
-    with channel:
-        return warm_wire.receive(channel)
-
-
-class _Status:
-    """In a child: the pipe that tells its end, which the server writes into while it lives."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._identity = file_identity(fd)
-        # A grandchild must not keep the end of this child from being seen.
-        os.register_at_fork(after_in_child=self.close)
-
-    def tell(self, code: int) -> None:
-        """Say the exit code."""
-        with contextlib.suppress(OSError):
-            if self._fd >= 0 and file_identity(self._fd) == self._identity:
-                _tell(self._fd, code)
-
-    def close(self) -> None:
-        """Give the pipe up, unless the program has put another file under its number."""
-        fd, self._fd = self._fd, -1
-        with contextlib.suppress(OSError):
-            if fd >= 0 and file_identity(fd) == self._identity:
-                os.close(fd)
-
-
-def _take_over(request: Request) -> None:
-    """In the child: put the descriptors of the request where they are looked for."""
-    for fd, given in ((1, request.stdout), (2, request.stderr)):
-        if given is None:
-            os.close(fd)
-        else:
-            os.dup2(given, fd)
-            os.close(given)
-    SERVER.adopt(request.control)
-    if _tracker()._fd is not None:  # noqa: SLF001  # one of the server's own, then
-        os.close(_tracker()._fd)  # noqa: SLF001
-    _tracker()._fd, _tracker()._pid = request.tracker, None  # noqa: SLF001
-    forkserver._forkserver._inherited_fds = request.fds  # type: ignore[attr-defined]  # noqa: SLF001
-
-
 def _freeze() -> None:
     """Have no collection look at what exists now: looking is copying, in each child."""
     gc.enable()
     gc.collect()
     gc.disable()
     gc.freeze()
-
-
-def _tell(fd: int, number: int) -> None:
-    # A client that has vanished needs no answer.
-    with contextlib.suppress(BrokenPipeError):
-        forkserver.write_signed(fd, number)
-
-
-def _tracker() -> Any:
-    return resource_tracker._resource_tracker  # noqa: SLF001
 
 
 def _note_nothing(number: int, frame: FrameType | None) -> None:
