@@ -119,6 +119,7 @@ chunk_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->items);
     Py_VISIT(self->sink);
     Py_VISIT(self->attempts);
+    Py_VISIT(self->kept);
     Py_VISIT(self->value);
     return 0;
 }
@@ -129,6 +130,7 @@ drop_all(psn_chunk *self)
     Py_CLEAR(self->call);
     Py_CLEAR(self->items);
     Py_CLEAR(self->attempts);
+    Py_CLEAR(self->kept);
     Py_CLEAR(self->sink);
     Py_CLEAR(self->value);
 }
@@ -142,6 +144,7 @@ chunk_clear(PyObject *op)
     Py_XDECREF(sink);
     Py_CLEAR(self->call);
     Py_CLEAR(self->items);
+    Py_CLEAR(self->kept);
     Py_CLEAR(self->value);
     return 0;
 }
@@ -170,6 +173,7 @@ static PyMemberDef chunk_members[] = {
     MEMBER(call, T_OBJECT, READONLY, "Whose tasks these are."),
     MEMBER(items, T_OBJECT, READONLY, "What the tasks are about."),
     MEMBER(attempts, T_OBJECT, READONLY, "The deaths of workers that each of them is blamed for."),
+    MEMBER(kept, T_OBJECT, 0, "What must live until they have ended."),
     MEMBER(value, T_OBJECT, READONLY, "The result, where there is no sink."),
     MEMBER(first, T_PYSSIZET, READONLY, "The first task's index in the call."),
     MEMBER(size, T_PYSSIZET, READONLY, "How many tasks."),

@@ -7,6 +7,7 @@
 typedef struct {
     PyObject_HEAD
     PyObject *call, *items, *attempts;
+    PyObject *kept;  /* or NULL: what must live until the tasks have ended */
     PyObject *sink;  /* a list, a ResultLine, or None: then the result is kept in value */
     PyObject *value;
     Py_ssize_t first, size;

@@ -257,10 +257,21 @@ class ResultIterator:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 
+class InputIterator:
+    """The items of ``source``; those that somebody else could change as ``keep(item)``.
+
+    An item whose keeping raised comes again.
+    """
+
+    def __init__(self, source: Iterator[Any], keep: Callable[[Any], Any]) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
 class Chunk:
     """Consecutive tasks of a call that travel as one message, and how far they have come."""
 
     delivered: int
+    kept: Any
     ran: int
     seconds: float
     ticket: int

@@ -310,3 +310,34 @@ def add_to_last(block: bytearray, number: int) -> int:
     """Change what travelled with the function."""
     block[-1] = (block[-1] + number) & 255
     return block[-1]
+
+
+def file_of_array(array: Any, place: int) -> tuple[float, str]:
+    """An element, and the file whose memory the array lies in; "" for none."""
+    address = array.__array_interface__["data"][0]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, _, _, _, _, *name = line.split(maxsplit=5)
+        first, last = (int(end, 16) for end in span.split("-"))
+        if first <= address < last:
+            is_shared_file = "procession-shared" in "".join(name)
+            return float(array[place]), f"{line.split()[4]}" if is_shared_file else ""
+    return float(array[place]), ""
+
+
+def add_to_array(array: Any, number: int) -> int:
+    """Write to the array, and tell what is in it."""
+    array += number
+    return int(array[-1])
+
+
+def last_of_array(array: Any) -> int:
+    """The last element, read a little later."""
+    time.sleep(0.01)
+    return int(array[-1])
+
+
+def shared_files() -> int:
+    """How many files for what tasks share this process holds open."""
+    folder = Path("/proc/self/fd")
+    links = [os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink()]
+    return sum("procession-shared" in link for link in links)

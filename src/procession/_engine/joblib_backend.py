@@ -32,7 +32,7 @@ from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBa
 
 from procession._engine.context import CONTEXTS
 from procession._engine.pool.executor import ProcessPoolExecutor
-from procession._engine.pool.shared_buffers import SharedBuffers, SharedTask
+from procession._engine.pool.shared_buffers import SharedBuffers
 from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ _IDLE_SECONDS: Final = 300.0
 
 _BIG: Final = 1_000_000
 """Bytes from which joblib takes an array for big, where nothing else is said."""
+
+_BATCHES: Final = "batches"
+"""Who reads arrays here: they do not change between the batches of a call."""
 
 
 class _Kind(NamedTuple):
@@ -162,6 +165,11 @@ def _reduce_array(array: Any) -> Any:
     if name is not None and mapped.mode != "c" and Path(name).exists():
         return _memmapping_reducer._reduce_memmap_backed(array, mapped)  # noqa: SLF001
     return array.__reduce_ex__(5)
+
+
+def _run(function: Callable[[], Any]) -> Any:
+    """In a worker: return what a batch returns."""
+    return function()
 
 
 class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
@@ -288,14 +296,12 @@ class ProcessionBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib ha
         if self._executor is None:
             raise RuntimeError("this call of Parallel was aborted: its workers are gone")
         try:
-            task = self._shared.pack(func, _reducers())
+            task = self._shared.pack(func, _BATCHES, _reducers())
         except Exception as error:  # noqa: BLE001  # of the user: this batch fails, as any other
             future: Future[Any] = Future()
             future.set_exception(error)
         else:
-            future = self._executor.submit(SharedTask.run, task)
-            files = [*task.files]
-            future.add_done_callback(lambda _: files.clear())
+            future = self._executor.submit(_run, task)
         if callback is not None:
             future.add_done_callback(callback)
         return future

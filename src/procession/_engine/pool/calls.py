@@ -15,9 +15,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.policy import MOST_AHEAD
+from procession._engine.pool.shared_buffers import as_given
 from procession._engine.pool.showing import shown
 from procession._engine.pool.source import SourceReader
-from procession._engine.pool.steps import Chunk, ResultLine, SingleCall
+from procession._engine.pool.steps import Chunk, InputIterator, ResultLine, SingleCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ApplyCall", "Call", "Failure", "MapCall", "StreamCall", "numbers", "part_of"]
 
+_STILL = frozenset({list, tuple, range, str, bytes, dict, set, frozenset})
+
 numbers = itertools.count(1)
 """Of the calls of this process."""
+
+
+def _lies_still(iterable: Iterable[Any]) -> bool:
+    """Whether reading on changes no item that was read before."""
+    # An array's items are its rows.
+    return type(iterable) in _STILL or type(iterable).__name__ == "ndarray"
 
 
 class Failure:
@@ -177,7 +186,7 @@ class Call:
 
     def arguments(self, item: Any) -> str:
         """Show a task's function and arguments, shortened, for people."""
-        return f"{self.function}({shown(item)})"
+        return f"{self.function}({shown(as_given(item))})"
 
 
 class ApplyCall(SingleCall, Call):
@@ -326,16 +335,18 @@ class StreamCall(Call):
         buffersize: int | None,
         on_error: str = "raise",
         wake: Callable[[], object],
+        keep: Callable[[Any], Any] | None,
     ) -> None:
         super().__init__(function, pace, retries)
         self.method = method
         self.on_error = on_error
         self.feeding = threading.Lock()
         self.reader: SourceReader | None = None
-        if hasattr(iterable, "__len__"):
-            self._source: Iterator[Any] = iter(iterable)
-        else:
-            self.reader = SourceReader(self, iter(iterable), wake)
+        self._source: Iterator[Any] = iter(iterable)
+        if keep is not None and not _lies_still(iterable):
+            self._source = InputIterator(self._source, keep)
+        if not hasattr(iterable, "__len__"):
+            self.reader = SourceReader(self, self._source, wake)
             self._source = self.reader.items()
         self._buffersize = buffersize
         self._fed = 0

@@ -70,6 +70,7 @@ class Engine:
         self.feeding = self.feeder.feeding
         self.submit, self.refill = self.feeder.submit, self.feeder.refill
         self.feed_from_reader, self.feed_all = self.feeder.feed_from_reader, self.feeder.feed_all
+        self.keep = self.feeder.keep
         self._intake = Intake(self, self._ledger)
         self.collect = self._intake.collect
         self.expect, self.apply_async = self._ledger.expect, self._ledger.apply_async

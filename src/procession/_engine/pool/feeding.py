@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from procession._engine.pool import mail
 from procession._engine.pool.calls import ApplyCall, Call, StreamCall, numbers
 from procession._engine.pool.results import ApplyResult
+from procession._engine.pool.shared_buffers import SharedBuffers
 from procession._engine.pool.states import TERMINATE
 from procession._engine.pool.steps import Chunk, is_plain
 
@@ -35,6 +36,8 @@ class Feeder:
         self._ledger = ledger
         self._lock = engine.lock
         self._tasks = engine.tasks
+        self._shared = SharedBuffers()
+        self.keep = self._shared.keep
         self.feeding: dict[int, Call] = {}
         ledger.lay_short_way(
             engine.lock.acquire,
@@ -180,7 +183,7 @@ class Feeder:
         """
         bodies = []
         for chunk in unsent:
-            bodies.extend(mail.bodies(chunk, self._deliver_refused))
+            bodies.extend(mail.bodies(chunk, self._shared, self._deliver_refused))
         unsent[:] = [chunk for chunk, _ in bodies]
         if not bodies:
             return

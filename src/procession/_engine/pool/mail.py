@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from procession._engine.pool.calls import part_of
 from procession._engine.pool.parcel import pack, unpack
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from procession._engine.pool.calls import Call
+    from procession._engine.pool.parcel import Buffers
+    from procession._engine.pool.shared_buffers import SharedBuffers
     from procession._engine.pool.steps import Chunk
+
+    Refuse: TypeAlias = Callable[[Chunk, Exception], object]
 
 __all__ = ["bodies", "is_in_turn", "is_parcel", "opened", "take_in"]
 
@@ -48,7 +52,7 @@ _INTERRUPTS = 3
 Body = tuple[Any, ...]
 
 
-def bodies(chunk: Chunk, refuse: Callable[[Chunk, Exception], object]) -> list[tuple[Chunk, Body]]:
+def bodies(chunk: Chunk, shared: SharedBuffers, refuse: Refuse) -> list[tuple[Chunk, Body]]:
     """Write the messages for a chunk: one, or one for each task when one cannot be packed.
 
     What cannot be packed by itself goes to ``refuse``, with the reason.
@@ -61,17 +65,24 @@ def bodies(chunk: Chunk, refuse: Callable[[Chunk, Exception], object]) -> list[t
     except BaseException as error:  # whatever a user's __reduce__ raises
         if _may_be_ctrl_c(error):
             raise
-        return _bodies_one_by_one(chunk, error, refuse)
-    return [(chunk, (recipe, len(items), data, buffers))]
+        return _bodies_one_by_one(chunk, error, shared, refuse)
+    return [(chunk, _body(chunk, data, buffers, shared))]
+
+
+def _body(chunk: Chunk, data: bytes, buffers: Buffers, shared: SharedBuffers) -> Body:
+    call = chunk.call
+    if buffers is not None:
+        data, buffers, chunk.kept = shared.filed(data, buffers, call.number)
+    return (call.recipe_text, chunk.size, data, buffers)
 
 
 def _bodies_one_by_one(
-    chunk: Chunk, error: BaseException, refuse: Callable[[Chunk, Exception], object]
+    chunk: Chunk, error: BaseException, shared: SharedBuffers, refuse: Refuse
 ) -> list[tuple[Chunk, Body]]:
     size = chunk.size
     if size > 1:
         parts = [part_of(chunk, place, place + 1, chunk.attempts) for place in range(size)]
-        return [body for part in parts for body in bodies(part, refuse)]
+        return [body for part in parts for body in bodies(part, shared, refuse)]
     try:
         data, buffers = pack(chunk.items)
     except BaseException as second:  # the first reason is the one to tell
@@ -79,7 +90,7 @@ def _bodies_one_by_one(
             raise
         refuse(chunk, _harmless(error, "its argument could not be pickled"))
         return []
-    return [(chunk, (chunk.call.recipe_text, 1, data, buffers))]
+    return [(chunk, _body(chunk, data, buffers, shared))]
 
 
 def is_parcel(message: tuple[Any, ...]) -> bool:

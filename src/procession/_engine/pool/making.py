@@ -148,6 +148,7 @@ class Maker:
             buffersize=buffersize,
             on_error=checked_policy(on_error),
             wake=lambda: engine.feed_from_reader(call),
+            keep=engine.keep,
         )
         self._prepare(call, func, MAP, timeout, pass_state)
         return call

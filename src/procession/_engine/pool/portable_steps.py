@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chunk",
+    "InputIterator",
     "ResultIterator",
     "ResultLine",
     "SingleCall",
@@ -102,12 +103,35 @@ class ResultIterator:
         return self.next()  # type: ignore[attr-defined]  # the subclass has it
 
 
+class InputIterator:
+    """The items of ``source``; those that somebody else could change as ``keep(item)``."""
+
+    def __init__(self, source: Iterator[Any], keep: Callable[[Any], Any]) -> None:
+        self._source = source
+        self._keep = keep
+        self._unkept: list[Any] = []
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._unkept:
+            item = next(self._source)
+            if _cannot_change(item):
+                return item
+            self._unkept.append(item)
+        kept = self._keep(self._unkept[0])
+        self._unkept.clear()
+        return kept
+
+
 class Chunk:
     """Consecutive tasks of a call that travel as one message.
 
     ``sink`` is where results go: a list, a ResultLine, or None: the chunk's own ``value``.
-    ``delivered`` is how many tasks have ended; ``attempts`` the deaths of workers that each of
-    them is blamed for; ``ran`` and ``seconds`` what the call's pace has not learned yet.
+    ``kept`` must live until the tasks have ended.  ``delivered`` is how many tasks have ended;
+    ``attempts`` the deaths of workers that each of them is blamed for; ``ran`` and ``seconds`` what
+    the call's pace has not learned yet.
     """
 
     __slots__ = (
@@ -116,6 +140,7 @@ class Chunk:
         "delivered",
         "first",
         "items",
+        "kept",
         "ran",
         "seconds",
         "sink",
@@ -139,6 +164,7 @@ class Chunk:
         self.attempts = attempts
         self.size = len(items)
         self.ticket = -1
+        self.kept: Any = None
         self.delivered = 0
         self.value: Any = None
         self.ran = 0
@@ -257,6 +283,12 @@ def run_tasks(
     else:
         for item in items:
             append(function(item))
+
+
+def _cannot_change(obj: Any) -> bool:
+    if type(obj) is tuple:
+        return all(type(item) in _PLAIN for item in obj)
+    return type(obj) in _PLAIN
 
 
 def is_plain(obj: Any) -> bool:

@@ -48,6 +48,9 @@ class ThreadEngine:
     the slots of the threads that are at it.
     """
 
+    keep: Callable[[Any], Any] | None = None
+    """Nothing is packed here: tasks get the objects themselves, as in the standard library."""
+
     def __init__(
         self,
         make: Callable[..., Any],
