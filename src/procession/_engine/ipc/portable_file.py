@@ -29,11 +29,14 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from procession._engine.ipc.interruptions import hold
 from procession._engine.wire.descriptors import SharedDescriptors, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from procession._engine.ipc.interruptions import Held
 
 __all__ = ["SharedFile"]
 
@@ -91,10 +94,14 @@ else:
 
 
 class _Guard:
-    """What the threads of this process share about one file: a lock, and descriptors to close."""
+    """What the threads of this process share about one file: a lock, and descriptors to close.
+
+    ``held``: Ctrl-C, while the main thread has the lock.
+    """
 
     def __init__(self) -> None:
         self.mutex = threading.Lock()
+        self.held: Held | None = None
         self._retired: list[Callable[[], None]] = []
 
     def retire(self, close: Callable[[], None]) -> None:
@@ -167,12 +174,17 @@ class SharedFile:
 
     def __enter__(self) -> SharedFile:
         """Wait until no other thread and no other process is inside."""
-        self._guard.mutex.acquire()
+        held = hold()
+        guard = self._guard
+        guard.mutex.acquire()
         try:
             _lock_file(self._descriptor)
         except BaseException:
-            self._guard.mutex.release()
+            guard.mutex.release()
+            if held is not None:
+                held.let_go()
             raise
+        guard.held = held
         return self
 
     def __exit__(
@@ -182,11 +194,15 @@ class SharedFile:
         traceback: TracebackType | None,
     ) -> None:
         """Let the next one in."""
+        guard = self._guard
+        held, guard.held = guard.held, None
         try:
             _unlock_file(self._descriptor)
         finally:
-            self._guard.mutex.release()
-            self._guard.close_retired()
+            guard.mutex.release()
+            guard.close_retired()
+            if held is not None:
+                held.let_go()
 
     def close(self) -> None:
         """Close this process's descriptor, once no thread of it is inside."""

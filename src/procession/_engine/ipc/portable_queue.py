@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import Empty, Full
 from procession._engine.ipc.asynchronous import AsyncMethods
+from procession._engine.ipc.interruptions import hold
 from procession._engine.ipc.portable_log import MessageLog
 from procession._engine.ipc.queue_ends import QueueEnds
 from procession._engine.ipc.queue_threads import NoFeederThread
@@ -29,7 +30,7 @@ from procession._engine.ipc.standard_queues import (
 from procession._engine.wire import pickler
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.context import BaseContext
 
     from procession._engine.ipc.portable_gate import Gate
@@ -241,6 +242,32 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         if self._left:
             return [self._load_left()]
         return self._load_all(self._take_pickled(max_items, block, timeout, claim))
+
+    def hand_over(
+        self, append: Callable[[Any], object], max_items: int, timeout: float | None
+    ) -> int:
+        """Take messages as ``get_many`` does, and give each to ``append``; returns how many.
+
+        0 when none came within ``timeout`` seconds.  None is lost by a KeyboardInterrupt.
+        """
+        self._check_closed()
+        deadline = _Deadline(True, timeout)
+        while not (count := self._hand_over_now(append, max_items)):
+            if deadline.passed:
+                return 0
+            self._wait_at(self._log.ready, deadline)
+        return count
+
+    def _hand_over_now(self, append: Callable[[Any], object], max_items: int) -> int:
+        held = hold()
+        try:
+            messages = self._log.take(max_items)
+            for message in messages:
+                append(pickler.loads(message))
+        finally:
+            if held is not None:
+                held.let_go()
+        return len(messages)
 
     def _load_all(self, messages: list[bytes]) -> list[Any]:
         """Unpickle; what comes after a message that cannot be waits for the next call."""

@@ -11,8 +11,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from procession._engine.errors import Empty
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -260,13 +258,8 @@ def take_results(
     timeout: float | None,
 ) -> int:
     """Wait for messages and append them; returns how many, 0 when there was none in time."""
-    try:
-        messages = queue.get_many(most, True, timeout)
-    except Empty:
-        return 0
-    for message in messages:
-        append(message)
-    return len(messages)
+    count: int = queue.hand_over(append, most, timeout)
+    return count
 
 
 def run_tasks(

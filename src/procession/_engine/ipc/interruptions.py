@@ -1,0 +1,70 @@
+"""Ctrl-C where a step is many lines of Python: it comes when the step has been made.
+
+A KeyboardInterrupt may strike between any two bytecodes of the main thread.  In the middle of a
+step on shared state it would leave a lock taken, or a message out of the queue and in nobody's
+hands.
+Between ``hold`` and ``Held.let_go`` the signal is noted, and its handler is called at the end.
+Whatever waits for long waits outside.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+__all__ = ["Held", "hold"]
+
+
+class Held:
+    """The handler of SIGINT meanwhile."""
+
+    __slots__ = ("_came", "_handler")
+
+    def __init__(self, handler: Callable[[int, FrameType | None], object]) -> None:
+        self._handler = handler
+        self._came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._came = True
+
+    def put_back(self) -> None:
+        """Put the program's handler back."""
+        signal.signal(signal.SIGINT, self._handler)  # type: ignore[arg-type]  # what was there
+
+    def let_go(self) -> None:
+        """Put the program's handler back, and call it if the signal came; it may raise."""
+        self.put_back()
+        if self._came:
+            self._handler(signal.SIGINT, None)
+
+
+def hold() -> Held | None:
+    """Note SIGINT from now on; None where it strikes nobody, or is held already.
+
+    That is: in other threads than the main one, and where the program ignores it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or isinstance(handler, Held):
+        return None
+    held = Held(handler)
+    try:
+        signal.signal(signal.SIGINT, held)
+    except ValueError:  # the main thread of a subinterpreter
+        return None
+    return held
+
+
+def _put_back_in_child() -> None:
+    """Another thread has forked while the main one held it, which does not exist here."""
+    handler = signal.getsignal(signal.SIGINT)
+    if isinstance(handler, Held):
+        handler.put_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_put_back_in_child)
