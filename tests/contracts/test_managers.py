@@ -24,16 +24,16 @@ def end_this_process(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def answer_later(lock: Any, condition: Any, queue: Any) -> None:
-    """Acquire in a thread that ends, and release in another."""
+def answer_later(lock: Any, condition: Any, go_on: Any, answers: Any) -> None:
+    """Acquire in a thread that ends, and release in another, when told to go on."""
     thread = threading.Thread(target=lock.acquire)
     thread.start()
     thread.join()
-    queue.put("acquired")
-    queue.get()
+    answers.put("acquired")
+    go_on.wait()
     lock.release()
     with condition, condition:
-        queue.put(condition.wait(0.01))
+        answers.put(condition.wait(0.01))
 
 
 def test_pool_of_a_manager_survives_the_death_of_a_worker(context: BaseContext) -> None:
@@ -78,16 +78,17 @@ def test_lock_of_a_manager_is_released_when_its_holder_is_killed(
 def test_lock_of_a_manager_outlives_the_thread_that_acquired_it(context: BaseContext) -> None:
     """Another thread of the process may release it, as in the standard library."""
     with context.Manager() as manager:
-        lock, condition, queue = manager.Lock(), manager.Condition(), manager.Queue()
-        process = context.Process(target=answer_later, args=(lock, condition, queue))
+        lock, condition = manager.Lock(), manager.Condition()
+        go_on, answers = manager.Event(), manager.Queue()
+        process = context.Process(target=answer_later, args=(lock, condition, go_on, answers))
         process.start()
-        assert queue.get() == "acquired"
+        assert answers.get() == "acquired"
         assert not lock.acquire(True, 0.1)
-        queue.put(None)
+        go_on.set()
         assert lock.acquire()
         process.join()
         assert process.exitcode == 0
-        assert queue.get() is False
+        assert answers.get() is False
         assert condition.acquire(False)
 
 
