@@ -9,17 +9,19 @@ import sys
 import procession as multiprocessing
 
 
-def measure(sensor, queue):
+def measure(sensor, begin, queue):
+    begin.wait()
     for value in range(3):
         queue.put((sensor, value))
     queue.put((sensor, None))  # this sensor has no more
 
 
-async def tick(stopped):
-    """Something else that the program does meanwhile."""
+async def tick(begin, stopped):
+    """Something else that the program does meanwhile; no sensor measures before its first tick."""
     ticks = 0
     while not stopped.is_set():
         ticks += 1
+        begin.set()
         await asyncio.sleep(0.01)
     return ticks
 
@@ -39,11 +41,12 @@ async def collect(queue, sensors):
 async def main():
     sensors = ("north", "south")
     queue = multiprocessing.Queue()
-    processes = [multiprocessing.Process(target=measure, args=(s, queue)) for s in sensors]
+    begin = multiprocessing.Event()
+    processes = [multiprocessing.Process(target=measure, args=(s, begin, queue)) for s in sensors]
     for process in processes:
         process.start()
     stopped = asyncio.Event()
-    ticking = asyncio.create_task(tick(stopped))
+    ticking = asyncio.create_task(tick(begin, stopped))
     values = await collect(queue, sensors)
     stopped.set()
     print(values)
