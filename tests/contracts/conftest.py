@@ -1,7 +1,8 @@
-"""What the contract tests share: processes that are ended with the test, and one context."""
+"""What the contract tests share: processes ended with the test, one context, bounded waiting."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -14,6 +15,14 @@ import procession
 HANG_GUARD_SECONDS = 60.0
 
 Start = Callable[..., BaseProcess]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, for a bounded time."""
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.005)
 
 
 @pytest.fixture

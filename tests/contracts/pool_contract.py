@@ -22,17 +22,14 @@ import pytest
 
 from procession._engine.errors import ProcessError
 from tests.contracts import pool_tasks as tasks
+from tests.contracts.pools import ended
 
 
 @pytest.fixture
 def pool(context: BaseContext) -> Iterator[Any]:
     """A pool of two workers; it is ended with the test."""
-    made = context.Pool(2)
-    yield made
-    made.terminate()
-    made.join()
-    for process in made._pool:
-        process.close()
+    with ended(context.Pool(2)) as made:
+        yield made
 
 
 class StandardInterface:

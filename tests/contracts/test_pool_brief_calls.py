@@ -24,6 +24,7 @@ import pytest
 from procession._engine.ipc import transport
 from procession.errors import ProcessError, WorkerDied
 from tests.contracts import pool_tasks as tasks
+from tests.contracts.pools import ended
 
 only_native = pytest.mark.skipif(
     transport.NAME != "native", reason="the portable transport has no short way"
@@ -33,13 +34,9 @@ only_native = pytest.mark.skipif(
 @pytest.fixture
 def pool(any_context: BaseContext) -> Iterator[Any]:
     """A pool of two workers that knows ``double`` already."""
-    made: Any = any_context.Pool(2)
-    assert made.apply_async(tasks.double, (1,)).get() == 2
-    yield made
-    made.terminate()
-    made.join()
-    for process in made._pool:
-        process.close()
+    with ended(any_context.Pool(2)) as made:
+        assert made.apply_async(tasks.double, (1,)).get() == 2
+        yield made
 
 
 @only_native

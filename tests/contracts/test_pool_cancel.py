@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.contracts.conftest import HANG_GUARD_SECONDS, wait_until
 from tests.contracts.pool_contract import pool
-from tests.contracts.test_pool_deaths import pids, wait_until
+from tests.contracts.pools import pids
 
 __all__ = ["pool"]
 

@@ -16,22 +16,11 @@ import pytest
 
 from procession._engine.errors import WorkerDied
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.contracts.conftest import HANG_GUARD_SECONDS, wait_until
 from tests.contracts.pool_contract import pool
+from tests.contracts.pools import pids
 
 __all__ = ["pool"]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, for a bounded time."""
-    deadline = time.monotonic() + HANG_GUARD_SECONDS / 2
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.005)
-
-
-def pids(pool: Any) -> list[int]:
-    return [process.pid for process in pool._pool]
 
 
 def kill(pid: int) -> None:

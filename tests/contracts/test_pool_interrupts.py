@@ -22,6 +22,7 @@ from procession._engine.ipc import transport
 from procession._engine.pool import engine
 from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.pool_tasks import double
+from tests.contracts.pools import ended
 
 pytestmark = [
     pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 looks in other places"),
@@ -102,12 +103,8 @@ def _owns_a_lock(pool: Any) -> bool:
 @pytest.fixture
 def pool(any_context: BaseContext) -> Iterator[Any]:
     """A pool that must end in the normal way."""
-    pool = any_context.Pool(2)
-    yield pool
-    pool.close()
-    pool.join()
-    for process in pool._pool:  # a traceback may hold the pool, and with it their sentinels
-        process.close()
+    with ended(any_context.Pool(2), in_order=True) as made:
+        yield made
 
 
 @pytest.mark.timeout(4 * HANG_GUARD_SECONDS)

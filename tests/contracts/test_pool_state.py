@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.test_pool_deaths import pids, wait_until
+from tests.contracts.conftest import wait_until
+from tests.contracts.pools import ended, pids
 
 
 def stateful_pool(context: BaseContext, path: Path, workers: int = 2, **options: Any) -> Any:
@@ -33,12 +34,8 @@ def notes(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pool(context: BaseContext, notes: Path) -> Iterator[Any]:
-    made = stateful_pool(context, notes)
-    yield made
-    made.terminate()
-    made.join()
-    for process in made._pool:
-        process.close()
+    with ended(stateful_pool(context, notes)) as made:
+        yield made
 
 
 def lines(path: Path, kind: str) -> list[str]:

@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import procession
 from tests.conftest import RunScript
+from tests.contracts.conftest import wait_until
 from tests.leaks import is_spare
 from tests.processes import family
 
@@ -53,13 +53,6 @@ def _spare() -> int:
             return found[0]
         time.sleep(0.005)
     raise AssertionError("no spare was parked")
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + GUARD
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def _is_gone(pid: int) -> bool:
@@ -106,7 +99,7 @@ def test_a_killed_spare_is_no_loss(context: Any) -> None:
     for _ in range(5):
         spare = _spare()
         os.kill(spare, signal.SIGKILL)
-        _until(lambda spare=spare: _is_gone(spare))
+        wait_until(lambda spare=spare: _is_gone(spare))
         assert _sent(context)[0] != spare
 
 
@@ -144,7 +137,7 @@ def test_spares_and_others_have_the_same_descriptors(context: Any) -> None:
         spare = _spare()
         if kill:
             os.kill(spare, signal.SIGKILL)
-            _until(lambda spare=spare: _is_gone(spare))
+            wait_until(lambda spare=spare: _is_gone(spare))
         ours, childs = procession.Pipe()
         with ours, childs:
             process = context.Process(target=_count, args=(childs,))
@@ -165,7 +158,7 @@ def test_a_spare_ends_with_its_server(context: Any) -> None:
     assert SERVER.pid is not None
     os.kill(SERVER.pid, signal.SIGKILL)
     assert _sent(context)[0] != spare
-    _until(lambda: _is_gone(spare))
+    wait_until(lambda: _is_gone(spare))
 
 
 def test_children_of_spares_draw_different_numbers(run_script: RunScript) -> None:

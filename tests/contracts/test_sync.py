@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from procession._engine.ipc import transport
-from tests.contracts.sync_contract import ConditionContract, DeathContract, LockContract
+from tests.contracts.sync_contract import ConditionContract, LockContract
+from tests.contracts.sync_death_contract import DeathContract
 
 
 class TestLocks(LockContract):
