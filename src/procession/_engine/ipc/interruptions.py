@@ -32,7 +32,7 @@ class Held:
 
     def put_back(self) -> None:
         """Put the program's handler back."""
-        signal.signal(signal.SIGINT, self._handler)  # type: ignore[arg-type]  # what was there
+        signal.signal(signal.SIGINT, self._handler)
 
     def let_go(self) -> None:
         """Put the program's handler back, and call it if the signal came; it may raise."""
