@@ -115,6 +115,12 @@ def generator_over(connection: FakeConnection) -> Iterator[int]:
     connection.send(1)
 
 
+def generator_naming_a_global() -> Iterator[int]:
+    """Name a global after its first value."""
+    yield 1
+    in_a_global.send(1)
+
+
 def started(generator: Iterator[int]) -> Iterator[int]:
     """Bring a generator to its first yield."""
     next(generator)
@@ -171,6 +177,13 @@ def test_what_the_target_closes_over_is_kept() -> None:
 def test_globals_that_code_names_are_kept(target: Callable[[], None]) -> None:
     """A global that the target's code, or code that it reaches, names is kept."""
     weakened_by(target)
+    assert not in_a_global.weakened
+    assert in_a_list[0].weakened
+
+
+def test_generators_lead_to_the_globals_that_they_name() -> None:
+    """A generator that has begun leads to no more of its module than a function does."""
+    weakened_by(idle, started(generator_naming_a_global()))
     assert not in_a_global.weakened
     assert in_a_list[0].weakened
 

@@ -111,12 +111,14 @@ def _reachable(root: object, wanted: set[int]) -> set[int] | None:
 def _children(current: Any) -> Iterable[object]:
     """The objects that ``current`` leads to directly; runs no code of the user's.
 
-    The garbage collector knows what an object refers to, whatever its type.  Functions and
-    classes need judgement instead: a function refers to all globals of its module.
+    The garbage collector knows what an object refers to, whatever its type.  Functions, frames
+    and classes need judgement instead: a function refers to all globals of its module.
     """
     kind = type(current)  # isinstance() would ask the object for its __class__
     if issubclass(kind, types.FunctionType):
         return _of_function(current)
+    if issubclass(kind, types.FrameType):
+        return _of_frame(current)
     if issubclass(kind, type) and _belongs_to(_module_of(current), _UNSEARCHED):
         return ()
     if issubclass(kind, (types.BuiltinFunctionType, types.MethodWrapperType)):
@@ -134,10 +136,26 @@ def _of_function(function: types.FunctionType) -> Iterator[object]:
     yield function.__defaults__
     yield function.__kwdefaults__
     yield function.__dict__
-    if _belongs_to(function.__module__, _UNSEARCHED):
+    yield from _of_code(function.__code__, function.__globals__, function.__module__)
+
+
+def _of_frame(frame: types.FrameType) -> Iterator[object]:
+    """What a generator, coroutine or traceback holds, and the globals that its code names.
+
+    Before Python 3.11 a frame itself refers to all globals of its module and all built-in names.
+    """
+    namespace, builtins = frame.f_globals, frame.f_builtins
+    for child in gc.get_referents(frame):
+        if child is not namespace and child is not builtins:
+            yield child
+    yield from _of_code(frame.f_code, namespace, dict.get(namespace, "__name__"))
+
+
+def _of_code(code: types.CodeType, namespace: dict[str, Any], module: object) -> Iterator[object]:
+    """The globals that code of a module names."""
+    if _belongs_to(module, _UNSEARCHED):
         return
-    namespace = function.__globals__
-    names = set(_names_in(function.__code__))
+    names = set(_names_in(code))
     for name in names & namespace.keys():
         value = namespace[name]
         yield value
