@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from procession._engine.ipc import transport
+from procession._engine.ipc import portable_queue, transport
 
 FORMS = ["procession._engine.pool.portable_steps"]
 if transport.NAME == "native":
@@ -228,9 +228,10 @@ class TestTakingResults:
     """From the queue to where they belong."""
 
     @pytest.fixture
-    def queue(self) -> Any:
-        """A queue of this process."""
-        made: Any = transport.Queue(0, ctx=None)
+    def queue(self, steps: Any) -> Any:
+        """A queue of this process, of the transport that the steps are for."""
+        is_portable = steps.__name__ == FORMS[0]
+        made: Any = portable_queue.Queue(0) if is_portable else transport.Queue(0, ctx=None)
         yield made
         made.close()
 
@@ -270,3 +271,55 @@ class TestTakingResults:
         queue.put((3, 0, "A", 0.0))
         steps.take_results(queue, book, inbox.append, 10, 5.0)
         assert inbox in ([chunk], [(3, 0, "A", 0.0)])
+
+
+class TestInputIterator:
+    """The items of an iterator, each as it was when it was read."""
+
+    def test_what_cannot_change_is_given_as_it_is(self, steps: Any) -> None:
+        """Nobody is asked to keep it."""
+        items = [1, "two", 3.0, b"4", None, True, (1, "two")]
+        assert list(steps.InputIterator(iter(items), pytest.fail)) == items
+
+    @pytest.mark.parametrize("item", [[1], {"a": 1}, ([1], 2), bytearray(b"1"), {1}])
+    def test_what_others_could_change_is_kept(self, steps: Any, item: Any) -> None:
+        """Others refer to it, or nothing tells."""
+        assert list(steps.InputIterator(iter([item, 7]), repr)) == [repr(item), 7]
+
+    def test_an_item_whose_keeping_raised_comes_again(self, steps: Any) -> None:
+        """An interruption loses nothing."""
+        left = [KeyboardInterrupt]
+
+        def keep(item: Any) -> Any:
+            if left:
+                raise left.pop()
+            return tuple(item)
+
+        items = steps.InputIterator(iter([[1], [2]]), keep)
+        with pytest.raises(KeyboardInterrupt):
+            next(items)
+        assert list(items) == [(1,), (2,)]
+
+    def test_an_iterators_exception_goes_through(self, steps: Any) -> None:
+        """And so does its end."""
+        items = steps.InputIterator((1 // (1 - place) for place in range(3)), pytest.fail)
+        assert next(items) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(items)
+        assert list(items) == []
+
+
+@pytest.mark.skipif(transport.NAME != "native", reason="the form in C counts references")
+def test_what_nobody_else_has_is_given_as_it_is() -> None:
+    """A list, dict or array made for the purpose, with what is in it."""
+    numpy = pytest.importorskip("numpy")
+    shared = [0]
+    made = ([place, [{"a": place}]] for place in range(3))
+    arrays = (numpy.full(3, place) for place in range(3))
+    views = (numpy.zeros(9)[3:] for _ in range(2))
+    native = importlib.import_module("procession._engine.native")
+    assert len(list(native.InputIterator(made, pytest.fail))) == 3
+    assert len(list(native.InputIterator(arrays, pytest.fail))) == 3
+    assert list(native.InputIterator(iter(numpy.arange(3.0)), pytest.fail)) == [0.0, 1.0, 2.0]
+    assert next(iter(native.InputIterator(views, id))).__class__ is int
+    assert list(native.InputIterator(([shared] for _ in range(2)), str)) == ["[[0]]"] * 2
