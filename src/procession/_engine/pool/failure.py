@@ -26,6 +26,9 @@ __all__ = ["pack_failure", "pack_refusal"]
 
 _OURS = os.path.dirname(__file__)  # noqa: PTH120  # compared with what frames say
 
+_LONGEST_TEXT = 20_000
+"""Characters of an exception's text that its traceback shows."""
+
 _ENDS_A_PROGRAM = (SystemExit, KeyboardInterrupt, GeneratorExit)
 """What would end the caller's program, were it raised there as itself."""
 
@@ -33,16 +36,14 @@ _ENDS_A_PROGRAM = (SystemExit, KeyboardInterrupt, GeneratorExit)
 def pack_failure(error: BaseException) -> bytes:
     """In the worker: describe an exception as bytes, from the user's first frame on."""
     kind = type(error)
-    record = (
-        f"{kind.__module__}.{kind.__qualname__}"
-        if kind.__module__ != "builtins"
-        else kind.__name__,
-        _text(error),
-        _trace(error),
-        _pickled(error),
-        os.getpid(),
-    )
-    return pickle.dumps(record)
+    name = kind.__name__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{kind.__qualname__}"
+    pickled = _pickled(error)
+    text, trace = _described(error)
+    if pickled is None:
+        text = _text(error)  # else the exception has all of it
+    return pickle.dumps((name, text, trace, pickled, os.getpid()))
 
 
 def pack_refusal(error: BaseException, value: Any) -> bytes:
@@ -68,16 +69,46 @@ def _text(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
-def _trace(error: BaseException) -> str:
+def _described(error: BaseException) -> tuple[str, str]:
+    """The exception's text, shortened, and its traceback."""
     trace = error.__traceback__
     while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS:  # noqa: PTH120  # as fast
         trace = trace.tb_next
     try:
         import traceback  # noqa: PLC0415  # see above
 
-        return "".join(traceback.format_exception(type(error), error, trace))
+        description = traceback.TracebackException(type(error), error, trace)
+        _shorten(description)
+        text = getattr(description, "_str", None)
+        return _text(error) if text is None else str(text), "".join(description.format())
     except BaseException:  # no descriptor for the import, no memory, or a user's __str__ again
-        return f"{_places(trace)}{type(error).__name__}: {_text(error)}\n"
+        text = _text(error)
+        return text, f"{_places(trace)}{type(error).__name__}: {_shortened(text)}\n"
+
+
+def _shorten(description: Any) -> None:
+    """Leave out the middle of long texts, also of the causes: nobody reads them in a traceback.
+
+    The exception itself, where it can be pickled, travels whole.
+    """
+    while description is not None:
+        text = getattr(description, "_str", None)  # nothing public is formatted
+        if isinstance(text, str):
+            description._str = _shortened(text)  # noqa: SLF001
+        notes = getattr(description, "__notes__", None)
+        if isinstance(notes, (list, tuple)):
+            description.__notes__ = [
+                _shortened(note) if isinstance(note, str) else note for note in notes
+            ]
+        description = description.__cause__ or description.__context__
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _LONGEST_TEXT
+    if left_out <= 0:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]} [... {left_out:,} characters left out ...] {text[-half:]}"
 
 
 def _places(trace: TracebackType | None) -> str:
