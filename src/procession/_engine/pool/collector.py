@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
-from procession._engine.pool.calls import StreamCall
+from procession._engine.pool.stream_call import StreamCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable

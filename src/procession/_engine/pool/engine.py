@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
-from procession._engine.pool.calls import Call, StreamCall
+from procession._engine.pool.calls import Call
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
 from procession._engine.pool.crew import Crew, Plan
@@ -28,6 +28,7 @@ from procession._engine.pool.ledger import Ledger
 from procession._engine.pool.states import CLOSE, RUN, TERMINATE
 from procession._engine.pool.stats import Tally
 from procession._engine.pool.steps import Chunk
+from procession._engine.pool.stream_call import StreamCall
 from procession._engine.pool.supervisor import Supervisor
 
 if TYPE_CHECKING:

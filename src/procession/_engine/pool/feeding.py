@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from procession._engine.pool import mail
-from procession._engine.pool.calls import ApplyCall, Call, StreamCall, numbers
+from procession._engine.pool.calls import ApplyCall, Call, numbers
 from procession._engine.pool.results import ApplyResult
 from procession._engine.pool.shared_buffers import SharedBuffers
 from procession._engine.pool.states import TERMINATE
 from procession._engine.pool.steps import Chunk, is_plain
+from procession._engine.pool.stream_call import StreamCall
 
 if TYPE_CHECKING:
     from procession._engine.pool.engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from procession._engine.pool.arguments import checked_policy, checked_retries, checked_timeout
-from procession._engine.pool.calls import ApplyCall, Call, MapCall, StreamCall
+from procession._engine.pool.calls import ApplyCall, Call, MapCall
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.recipe import (
     APPLY,
@@ -17,6 +17,7 @@ from procession._engine.pool.recipe import (
     RecipeShelf,
 )
 from procession._engine.pool.showing import shown
+from procession._engine.pool.stream_call import StreamCall
 from procession._engine.wire.main_module import MAIN
 
 if TYPE_CHECKING:

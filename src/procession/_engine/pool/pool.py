@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from multiprocessing.context import BaseContext
 
-    from procession._engine.pool.calls import Call, MapCall, StreamCall
+    from procession._engine.pool.calls import Call, MapCall
+    from procession._engine.pool.stream_call import StreamCall
 
 __all__ = ["Pool"]
 

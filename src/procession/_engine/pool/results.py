@@ -13,8 +13,9 @@ from procession._engine.pool.calls import Failure
 from procession._engine.pool.steps import ResultIterator
 
 if TYPE_CHECKING:
-    from procession._engine.pool.calls import Call, StreamCall
+    from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
+    from procession._engine.pool.stream_call import StreamCall
     from procession._engine.pool.thread_engine import ThreadEngine
 
 __all__ = ["ApplyResult", "AsyncResult", "IMapIterator", "IMapUnorderedIterator", "MapResult"]

@@ -16,7 +16,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Union
 
-from procession._engine.pool.calls import MapCall, StreamCall
+from procession._engine.pool.calls import MapCall
+from procession._engine.pool.stream_call import StreamCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

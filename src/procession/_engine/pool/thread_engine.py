@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
-from procession._engine.pool.calls import ApplyCall, Call, StreamCall
+from procession._engine.pool.calls import ApplyCall, Call
 from procession._engine.pool.states import CLOSE, RUN, TERMINATE
+from procession._engine.pool.stream_call import StreamCall
 from procession._engine.pool.supervisor import run_callback
 from procession._engine.pool.thread_crew import ThreadCrew
 from procession._engine.pool.thread_dispatch import Dispatch
