@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dis
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from multiprocessing.context import BaseContext
@@ -148,3 +149,43 @@ def test_a_call_under_way_loses_nothing(pool: Any) -> None:
         results.extend(iterator)
         assert mapped.get() == [2 * number for number in numbers], striker.struck
         assert results == mapped.get(), striker.struck
+
+
+def _outcomes(iterator: Any) -> list[Any]:
+    """Everything that comes out of an iterator, whatever interrupts the taking."""
+    outcomes: list[Any] = []
+    while True:
+        try:
+            outcomes.append(next(iterator))
+        except StopIteration:
+            return outcomes
+        except TypeError:
+            outcomes.append("refused")
+        except KeyboardInterrupt:
+            continue
+
+
+@pytest.mark.timeout(4 * HANG_GUARD_SECONDS)
+@pytest.mark.parametrize("method", ["imap", "imap_unordered"])
+def test_no_outcome_comes_twice(pool: Any, method: str) -> None:
+    """Wherever the interrupt strikes, also where an argument is refused as it is sent.
+
+    The one that ``next()`` had in hand is lost with it, as in the standard library.
+    """
+    refused = (letter for letter in "abc")
+    items = [*range(6), refused, *range(7, 12), refused, 13]
+    for place in range(1, 100_000, 17):
+        striker = _Striker(place)
+        iterator = getattr(pool, method)(double, items, buffersize=4)
+        sys.settrace(striker)
+        try:
+            outcomes = _outcomes(iterator)
+        finally:
+            sys.settrace(None)
+        expected = [2 * item if item is not refused else "refused" for item in items]
+        lost = Counter(expected)
+        lost.subtract(outcomes)
+        assert min(lost.values()) >= 0, (striker.struck, outcomes)
+        assert lost.total() <= 1, (striker.struck, outcomes)
+        if striker.struck is None:
+            return

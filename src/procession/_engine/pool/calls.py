@@ -87,7 +87,7 @@ class Call:
     callback: Any = None
     error_callback: Any = None
     has_callback = False
-    feeding: threading.Lock
+    feeding: Any  # a lock that knows who has it
 
     # In a pool of threads: what to call and how, whether a task has begun, whether anybody waits.
     target: Callable[..., Any]
@@ -251,7 +251,7 @@ class MapCall(Call):
         super().__init__(function, pace, retries)
         self.method = method
         self.on_error = on_error
-        self.feeding = threading.Lock()
+        self.feeding = threading.RLock()
         self._items = items
         self._next = 0
         self.sink = [None] * len(items)

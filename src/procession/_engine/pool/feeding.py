@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from procession._engine.pool import mail
-from procession._engine.pool.calls import ApplyCall, Call, numbers
+from procession._engine.pool.calls import ApplyCall, Call, numbers, part_of
 from procession._engine.pool.results import ApplyResult
 from procession._engine.pool.shared_buffers import SharedBuffers
 from procession._engine.pool.states import TERMINATE
@@ -105,10 +105,11 @@ class Feeder:
         Does nothing when another thread is at it, or this one, in the call's own input.
         """
         unsent: list[Chunk] = []
-        feeding = False
+        lock = call.feeding
+        if lock._is_owned():  # noqa: SLF001  # as threading.Condition does
+            return
         try:
-            feeding = call.feeding.acquire(blocking=False)
-            if not feeding:
+            if not lock.acquire(blocking=False):
                 return
             call.taken = unsent
             while self._take_chunks(call, unsent):
@@ -117,16 +118,23 @@ class Feeder:
             self._give_back_unsent(call, unsent)
             raise
         finally:
-            if feeding:
-                call.feeding.release()
+            # Whether it was acquired nobody can have noted: an interruption may come before that.
+            try:  # noqa: SIM105  # nor may any call come before this one
+                lock.release()
+            except RuntimeError:
+                pass
         if call.exhausted:
             self._end_feeding(call)
 
     def _end_feeding(self, call: Call) -> None:
-        with self._lock:
-            if not call.returned:
-                self.feeding.pop(call.number, None)
-            self._engine.end_if_done(call)
+        try:
+            with self._lock:
+                if not call.returned:
+                    self.feeding.pop(call.number, None)
+                self._engine.end_if_done(call)
+        except BaseException:
+            self._engine.note_interrupted()
+            raise
 
     def feed_from_reader(self, call: Call) -> None:
         """Send on what was read from an input, in the thread that reads it."""
@@ -182,10 +190,7 @@ class Feeder:
 
         Chunks leave the list when the ledger has them.
         """
-        bodies = []
-        for chunk in unsent:
-            bodies.extend(mail.bodies(chunk, self._shared, self._deliver_refused))
-        unsent[:] = [chunk for chunk, _ in bodies]
+        bodies = self._packed(unsent)
         if not bodies:
             return
         with self._lock:
@@ -201,6 +206,32 @@ class Feeder:
                 )
             except BaseException as error:
                 self._take_back_unput(error)
+
+    def _packed(self, unsent: list[Chunk]) -> list[tuple[Chunk, mail.Body]]:
+        """Write the messages; what is refused leaves the list.
+
+        An interruption finds a chunk in the list or its parts, and what was refused as delivered.
+        """
+        bodies: list[tuple[Chunk, mail.Body]] = []
+        while len(bodies) < len(unsent):
+            place = len(bodies)
+            chunk = unsent[place]
+            if chunk.delivered:  # before an interruption
+                del unsent[place]
+                continue
+            try:
+                bodies.append((chunk, mail.body(chunk, self._shared)))
+            except mail.Refused as refused:
+                if chunk.size > 1:
+                    parts = range(chunk.size)
+                    unsent[place : place + 1] = [
+                        part_of(chunk, part, part + 1, chunk.attempts) for part in parts
+                    ]
+                    continue
+                with self._lock:
+                    self._engine.settle(chunk.call, chunk.first, refused.reason, chunk)
+                del unsent[place]
+        return bodies
 
     def _take_back_unput(self, error: BaseException) -> None:
         """A put raised: take back what is not in the queue.  Lock held.
@@ -223,8 +254,3 @@ class Feeder:
         except BaseException:
             self._engine.abandon(call)
             raise
-
-    def _deliver_refused(self, chunk: Chunk, error: Exception) -> None:
-        """Take in that a task's argument cannot be pickled."""
-        with self._lock:
-            self._engine.settle(chunk.call, chunk.first, error)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.calls import part_of
 from procession._engine.pool.parcel import pack, unpack
@@ -30,16 +30,11 @@ from procession._engine.pool.steps import is_plain
 from procession._engine.pool.worker import NO_FUNCTION, SKIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from procession._engine.pool.calls import Call
-    from procession._engine.pool.parcel import Buffers
     from procession._engine.pool.shared_buffers import SharedBuffers
     from procession._engine.pool.steps import Chunk
 
-    Refuse: TypeAlias = Callable[[Chunk, Exception], object]
-
-__all__ = ["bodies", "is_in_turn", "is_parcel", "opened", "take_in"]
+__all__ = ["Body", "Refused", "body", "is_in_turn", "is_parcel", "opened", "take_in"]
 
 _REFUSED = 3
 _PLAIN_RESULT = 4
@@ -52,45 +47,31 @@ _INTERRUPTS = 3
 Body = tuple[Any, ...]
 
 
-def bodies(chunk: Chunk, shared: SharedBuffers, refuse: Refuse) -> list[tuple[Chunk, Body]]:
-    """Write the messages for a chunk: one, or one for each task when one cannot be packed.
+def body(chunk: Chunk, shared: SharedBuffers) -> Body:
+    """Write the message for a chunk, but for its ticket.
 
-    What cannot be packed by itself goes to ``refuse``, with the reason.
+    Raises Refused where it cannot be packed, and KeyboardInterrupt where that may be Ctrl-C.
     """
     items, recipe = chunk.items, chunk.call.recipe_text
     if is_plain(items):
-        return [(chunk, (recipe, items[0]) if len(items) == 1 else (recipe, len(items), items))]
+        return (recipe, items[0]) if len(items) == 1 else (recipe, len(items), items)
     try:
         data, buffers = pack(items)
     except BaseException as error:  # whatever a user's __reduce__ raises
         if _may_be_ctrl_c(error):
             raise
-        return _bodies_one_by_one(chunk, error, shared, refuse)
-    return [(chunk, _body(chunk, data, buffers, shared))]
-
-
-def _body(chunk: Chunk, data: bytes, buffers: Buffers, shared: SharedBuffers) -> Body:
-    call = chunk.call
+        raise Refused(_harmless(error, "its argument could not be pickled")) from None
     if buffers is not None:
-        data, buffers, chunk.kept = shared.filed(data, buffers, call.number)
-    return (call.recipe_text, chunk.size, data, buffers)
+        data, buffers, chunk.kept = shared.filed(data, buffers, chunk.call.number)
+    return (recipe, len(items), data, buffers)
 
 
-def _bodies_one_by_one(
-    chunk: Chunk, error: BaseException, shared: SharedBuffers, refuse: Refuse
-) -> list[tuple[Chunk, Body]]:
-    size = chunk.size
-    if size > 1:
-        parts = [part_of(chunk, place, place + 1, chunk.attempts) for place in range(size)]
-        return [body for part in parts for body in bodies(part, shared, refuse)]
-    try:
-        data, buffers = pack(chunk.items)
-    except BaseException as second:  # the first reason is the one to tell
-        if _may_be_ctrl_c(second):
-            raise
-        refuse(chunk, _harmless(error, "its argument could not be pickled"))
-        return []
-    return [(chunk, _body(chunk, data, buffers, shared))]
+class Refused(Exception):  # noqa: N818  # nobody sees it
+    """A chunk of which something cannot be packed; ``reason`` is the exception that says why."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def is_parcel(message: tuple[Any, ...]) -> bool:

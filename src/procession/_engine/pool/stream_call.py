@@ -48,7 +48,7 @@ class StreamCall(Call):
         super().__init__(function, pace, retries)
         self.method = method
         self.on_error = on_error
-        self.feeding = threading.Lock()
+        self.feeding = threading.RLock()
         self.reader: SourceReader | None = None
         self._source: Iterator[Any] = iter(iterable)
         if keep is not None and not _lies_still(iterable):

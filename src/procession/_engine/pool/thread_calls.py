@@ -12,6 +12,7 @@ Whoever ends a call takes out of it what was not drawn; no thread needs to be to
 from __future__ import annotations
 
 import operator
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Union
@@ -100,6 +101,7 @@ class ThreadStream(StreamCall):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.feeding = threading.Lock()
         self._ready: deque[tuple[int, Any]] = deque()
         self.draw = self._ready.popleft
         self.put = self.line.put
