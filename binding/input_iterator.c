@@ -5,7 +5,7 @@
  * change, and what nobody else refers to will not be changed by anybody.  The others go to `keep`,
  * which returns what stands for them.
  */
-#include "binding.h"
+#include "references.h"
 
 enum { DEEPEST = 4, MOST_LOOKS = 1 << 16 };
 
@@ -179,39 +179,11 @@ iterator_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return look_up_numpy(self);
 }
 
-#define EACH_REFERENCE(DO)                                                                        \
-    DO(source) DO(keep) DO(unkept) DO(array_type) DO(scalar_type) DO(void_type)
+#define REFERENCES(EACH)                                                                           \
+    EACH(source) EACH(keep) EACH(unkept) EACH(array_type) EACH(scalar_type) EACH(void_type)
 
-static int
-iterator_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_input_iterator *self = (psn_input_iterator *)op;
-    Py_VISIT(Py_TYPE(self));
-#define VISIT(name) Py_VISIT(self->name);
-    EACH_REFERENCE(VISIT)
-#undef VISIT
-    return 0;
-}
-
-static int
-iterator_clear(PyObject *op)
-{
-    psn_input_iterator *self = (psn_input_iterator *)op;
-#define CLEAR(name) Py_CLEAR(self->name);
-    EACH_REFERENCE(CLEAR)
-#undef CLEAR
-    return 0;
-}
-
-static void
-iterator_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    iterator_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
+PSN_TRAVERSE_AND_CLEAR(iterator, psn_input_iterator, REFERENCES)
+PSN_DEALLOC(iterator)
 
 static PyType_Slot iterator_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("InputIterator(source, keep)\n\nThe items of source; those that "

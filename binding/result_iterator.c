@@ -4,6 +4,7 @@
  * input, raises what a task raised.  Where a result is there and none of that is due, the loop gets it
  * without a line of Python.
  */
+#include "references.h"
 #include "result_line.h"
 
 typedef struct {
@@ -36,34 +37,10 @@ iterator_next(PyObject *op)
     return value != NULL ? value : PyObject_CallMethod(op, "next", NULL);
 }
 
-static int
-iterator_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_result_iterator *self = (psn_result_iterator *)op;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->line);
-    Py_VISIT(self->failure);
-    return 0;
-}
+#define REFERENCES(EACH) EACH(line) EACH(failure)
 
-static int
-iterator_clear(PyObject *op)
-{
-    psn_result_iterator *self = (psn_result_iterator *)op;
-    Py_CLEAR(self->line);
-    Py_CLEAR(self->failure);
-    return 0;
-}
-
-static void
-iterator_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    iterator_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
+PSN_TRAVERSE_AND_CLEAR(iterator, psn_result_iterator, REFERENCES)
+PSN_DEALLOC(iterator)
 
 static PyType_Slot iterator_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("ResultIterator(line, failure)\n\nA base class: takes what is in "

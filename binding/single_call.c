@@ -4,6 +4,7 @@
  * way of such calls (ticket_book.c) makes and ends them without running a line of that class.
  */
 #include "single_call.h"
+#include "references.h"
 
 #include <structmember.h> /* wants Python.h before it */
 
@@ -83,42 +84,13 @@ set_reference(PyObject *op, PyObject *value, void *offset)
     return 0;
 }
 
-/* All references, for the collector. */
-#define EACH_REFERENCE(DO)                                                                        \
-    DO(number) DO(function) DO(pace) DO(retries) DO(recipe) DO(open) DO(item) DO(returned)        \
-    DO(value) DO(error) DO(failed) DO(callback) DO(error_callback) DO(timeout) DO(target)         \
-    DO(kind) DO(changed)
+#define REFERENCES(EACH)                                                                           \
+    EACH(number) EACH(function) EACH(pace) EACH(retries) EACH(recipe) EACH(open) EACH(item)        \
+    EACH(returned) EACH(value) EACH(error) EACH(failed) EACH(callback) EACH(error_callback)        \
+    EACH(timeout) EACH(target) EACH(kind) EACH(changed)
 
-static int
-call_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_single_call *self = (psn_single_call *)op;
-    Py_VISIT(Py_TYPE(self));
-#define VISIT(name) Py_VISIT(self->name);
-    EACH_REFERENCE(VISIT)
-#undef VISIT
-    return 0;
-}
-
-static int
-call_clear(PyObject *op)
-{
-    psn_single_call *self = (psn_single_call *)op;
-#define CLEAR(name) Py_CLEAR(self->name);
-    EACH_REFERENCE(CLEAR)
-#undef CLEAR
-    return 0;
-}
-
-static void
-call_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    call_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
+PSN_TRAVERSE_AND_CLEAR(call, psn_single_call, REFERENCES)
+PSN_DEALLOC(call)
 
 #define REFERENCE(name)                                                                            \
     {#name, get_reference, set_reference, NULL, (void *)offsetof(psn_single_call, name)}

@@ -13,6 +13,7 @@
 #include "ticket_book.h"
 #include "plain.h"
 #include "queue_object.h"
+#include "references.h"
 #include "single_call.h"
 
 #include <structmember.h> /* wants Python.h before it */
@@ -24,7 +25,7 @@ psn_is_ticket_book(PyObject *obj)
 }
 
 static int
-call(PyObject *method)
+call_method(PyObject *method)
 {
     PyObject *result = PyObject_CallNoArgs(method);
     Py_XDECREF(result);
@@ -127,20 +128,20 @@ enter_and_put(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
 
 /* As above, under the lock.  -1 with an exception; 1: no more calls are taken. */
 static int
-begin(psn_ticket_book *self, psn_single_call *single, psn_chunk *chunk)
+begin(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
 {
-    if (call(self->acquire) < 0)
+    if (call_method(self->acquire) < 0)
         return -1;
-    int status = self->is_open ? enter_and_put(self, single, chunk) : 1;
+    int status = self->is_open ? enter_and_put(self, call, chunk) : 1;
     if (status < 0) {
         PyObject *error = take_exception();
-        PyObject *taken = PyObject_CallFunctionObjArgs(self->take_back, single, error, NULL);
+        PyObject *taken = PyObject_CallFunctionObjArgs(self->take_back, call, error, NULL);
         status = taken == NULL ? -1 : 0; /* 0: the error is the call's */
         Py_XDECREF(taken);
         Py_DECREF(error);
     }
     PyObject *error = status < 0 ? take_exception() : NULL;
-    int released = call(self->release);
+    int released = call_method(self->release);
     if (error != NULL)
         give_back_exception(error);
     return released < 0 ? -1 : status;
@@ -278,7 +279,7 @@ psn_short_way_end(psn_short_way *way, psn_chunk *chunk)
 int
 psn_short_way_leave(psn_short_way *way)
 {
-    return way->held ? call(way->book->release) : 0;
+    return way->held ? call_method(way->book->release) : 0;
 }
 
 /* ---- the type ---- */
@@ -299,41 +300,14 @@ book_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-#define EACH_REFERENCE(DO)                                                                        \
-    DO(tasks) DO(chunks) DO(acquire) DO(release) DO(calls) DO(numbers) DO(take_back) DO(call_type)  \
-    DO(result_type) DO(function) DO(label) DO(pace) DO(retries) DO(recipe) DO(recipe_text)
+/* (Without `function` and `call_type` no call begins or ends on the short way.) */
+#define REFERENCES(EACH)                                                                           \
+    EACH(tasks) EACH(chunks) EACH(acquire) EACH(release) EACH(calls) EACH(numbers)                 \
+    EACH(take_back) EACH(call_type) EACH(result_type) EACH(function) EACH(label) EACH(pace)        \
+    EACH(retries) EACH(recipe) EACH(recipe_text)
 
-static int
-book_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_ticket_book *self = (psn_ticket_book *)op;
-    Py_VISIT(Py_TYPE(self));
-#define VISIT(name) Py_VISIT(self->name);
-    EACH_REFERENCE(VISIT)
-#undef VISIT
-    return 0;
-}
-
-static int
-book_clear(PyObject *op)
-{
-    psn_ticket_book *self = (psn_ticket_book *)op;
-    self->is_open = false;
-#define CLEAR(name) Py_CLEAR(self->name);
-    EACH_REFERENCE(CLEAR)
-#undef CLEAR
-    return 0;
-}
-
-static void
-book_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    book_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
+PSN_TRAVERSE_AND_CLEAR(book, psn_ticket_book, REFERENCES)
+PSN_DEALLOC(book)
 
 static PyMethodDef book_methods[] = {
     {"lay_short_way", book_lay_short_way, METH_VARARGS,

@@ -19,6 +19,7 @@
 #include "work_loop.h"
 
 #include "queue_object.h"
+#include "references.h"
 
 #include <structmember.h> /* wants Python.h before it */
 
@@ -220,26 +221,9 @@ loop_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-static int
-loop_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_work_loop *self = (psn_work_loop *)op;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->tasks);
-    Py_VISIT(self->results);
-    Py_VISIT(self->methods);
-    return 0;
-}
+#define REFERENCES(EACH) EACH(tasks) EACH(results) EACH(methods)
 
-static int
-loop_clear(PyObject *op)
-{
-    psn_work_loop *self = (psn_work_loop *)op;
-    Py_CLEAR(self->tasks);
-    Py_CLEAR(self->results);
-    Py_CLEAR(self->methods);
-    return 0;
-}
+PSN_TRAVERSE_AND_CLEAR(loop, psn_work_loop, REFERENCES)
 
 static void
 loop_dealloc(PyObject *op)
