@@ -82,6 +82,8 @@ add_constants(PyObject *module)
         return -1;
     }
     Py_DECREF(names);
+    if (PyModule_AddStringConstant(module, "INTERFACE", PSN_INTERFACE) < 0)
+        return -1;
     return PyModule_AddIntConstant(module, "LAYOUT_VERSION", (long)psn_layout_version());
 }
 

@@ -1,18 +1,20 @@
 """Check the Python sources for the rules that linters do not know.
 
-- ``_engine/native.py`` alone imports the extension module.
+- ``_engine/native.py`` alone imports the extension module, and knows the digest of its stub.
 - No file and no function of the package grows too long.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "procession"
 EXTENSION = "procession._native"
+STUB = PACKAGE / "_native.pyi"
 IMPORTER = PACKAGE / "_engine" / "native.py"
 
 LONGEST_FILE = 600  # 400 is the aim
@@ -38,6 +40,13 @@ def check_imports(path: Path, tree: ast.Module) -> Iterator[str]:
             yield f"{path}:{line}: imports {EXTENSION}; import procession._engine.native"
 
 
+def check_interface() -> Iterator[str]:
+    """Yield a complaint if the digest in the importer is not that of the stub as it is."""
+    digest = hashlib.sha256(STUB.read_bytes()).hexdigest()[:12]
+    if f'\n_INTERFACE = "{digest}"\n' not in IMPORTER.read_text(encoding="utf-8"):
+        yield f'{IMPORTER}: {STUB.name} has changed; write _INTERFACE = "{digest}" and build anew'
+
+
 def check_sizes(path: Path, text: str, tree: ast.Module) -> Iterator[str]:
     """Yield what is too long in one file."""
     lines = text.count("\n")
@@ -57,6 +66,7 @@ def complaints() -> Iterator[str]:
         tree = ast.parse(text, str(path))
         yield from check_imports(path, tree)
         yield from check_sizes(path, text, tree)
+    yield from check_interface()
 
 
 def main() -> int:

@@ -3,6 +3,9 @@
 One object per process and end; any number of processes may hold one.  Every
 method that waits releases the GIL, wakes for Ctrl-C, and takes its time-out in
 seconds (``None`` = for ever).
+
+``_engine/native.py`` has the digest of this file, and an extension that of the one
+which it was built with: where they differ it is refused.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +14,7 @@ from typing import Any, Final, final
 from typing_extensions import Buffer as SupportsBuffer
 from typing_extensions import Self
 
+INTERFACE: Final[str]
 LAYOUT_VERSION: Final[int]
 KILL_POINTS: Final[tuple[str, ...]]
 

@@ -3,11 +3,15 @@
 Importing this module raises ImportError, saying what to do, where the extension was not
 built or the running kernel lacks what it stands on (memfd, pidfd); everything above asks
 ``ipc.transport``, which then takes the portable transport instead.
+
+An extension that is there for this interpreter and is of no use, since it was built from other
+sources or does not load, is a mistake rather than a choice: the error has its ``path`` then.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 __all__ = [
     "KILL_POINTS",
@@ -37,7 +41,37 @@ __all__ = [
     "wait",
 ]
 
+_INTERFACE = "45a45ea99149"
+"""The digest of ``_native.pyi``, which an extension of these sources has as well."""
+
+
+def _in_words(error: ImportError) -> ImportError:
+    """What to say of an extension that is not there, or (then with its path) of no use."""
+    if error.path is None:
+        text = (
+            f"procession's native transport cannot be loaded ({error}). It needs Linux and is built"
+            " with the package: install procession with a C compiler at hand (pip install ."
+            " in its source tree, or make develop), or let PROCESSION_TRANSPORT=portable"
+            " choose the transport that needs no compiler"
+        )
+    else:
+        text = (
+            f"procession's native transport is there but cannot be used ({error}): its extension"
+            f" {error.path} is damaged, or was built from other sources than the Python files"
+            " beside it. Build it anew (make develop in a source tree, else install procession"
+            " again), or let PROCESSION_TRANSPORT=portable choose the transport that needs none"
+        )
+    return ImportError(text, name="procession._native", path=error.path)
+
+
 try:
+    from procession._native import INTERFACE
+
+    if INTERFACE != _INTERFACE:
+        raise ImportError(
+            f"it has interface {INTERFACE}, and {_INTERFACE} is needed",
+            path=sys.modules["procession._native"].__file__,
+        )
     from procession._native import (
         KILL_POINTS,
         LAYOUT_VERSION,
@@ -66,13 +100,7 @@ try:
     from procession._native import _set_fallback as set_fallback
     from procession._native import _set_main_by_value as set_main_by_value
 except ImportError as error:
-    raise ImportError(
-        f"procession's native transport cannot be loaded ({error}). It needs Linux and is built"
-        " with the package: install procession with a C compiler at hand (pip install ."
-        " in its source tree, or make develop), or let PROCESSION_TRANSPORT=portable"
-        " choose the transport that needs no compiler",
-        name="procession._native",
-    ) from error
+    raise _in_words(error) from error
 
 
 def _missing_feature() -> str | None:

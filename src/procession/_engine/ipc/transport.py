@@ -2,7 +2,8 @@
 
 Native (messages through shared memory, in C) where the extension was built and the system has
 what it needs; else portable (pure Python on files, pipes and locks).  PROCESSION_TRANSPORT forces
-one; a forced native transport that is not there is an ImportError that says what to do.
+one; a forced native transport that is not there is an ImportError that says what to do.  One that
+is there and of no use (damaged, or built from other sources) is told of: nobody chose to be slower.
 All layers above take their queues, pipes and ``wait`` from here and nowhere else.
 
 Each worker of a pool imports this file and needs a ``MessageQueue`` only.  What stands on classes
@@ -12,6 +13,7 @@ of the standard library, which are long to import, is imported when it is asked 
 from __future__ import annotations
 
 import sys
+from multiprocessing.process import parent_process
 
 from procession._engine import config
 from procession._engine.wire import pickler
@@ -47,6 +49,10 @@ def _choose() -> config.TransportName:
     except ImportError as error:
         if forced == "native":
             raise
+        if error.path is not None and parent_process() is None:  # else the parent has told of it
+            import warnings  # noqa: PLC0415
+
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
         config.explain("using the portable transport: %s", error)
         return "portable"
     return "native"

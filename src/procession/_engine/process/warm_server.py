@@ -83,9 +83,10 @@ def _clear_main() -> None:
 
 
 def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: int) -> None:
-    for name in data["ours"]:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+    with _with_a_parent():
+        for name in data["ours"]:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     if warmth == warm_wire.NOTHING:
         return
     preparation, preload = data["preparation"], data["preload"]
@@ -103,7 +104,7 @@ def _import_beforehand(data: dict[str, Any], main_module: MainModule, warmth: in
 
 @contextlib.contextmanager
 def _with_a_parent() -> Iterator[None]:
-    """Let ``parent_process()`` be somebody, as in any child: main modules ask that too."""
+    """Let ``parent_process()`` be somebody, as in any child: modules ask that, main ones too."""
     registry: Any = process
     read, write = os.pipe()
     registry._parent_process = registry._ParentProcess("MainProcess", os.getppid(), read)  # noqa: SLF001
