@@ -10,21 +10,28 @@ refuse(const char *text)
     return -1;
 }
 
+static bool
+can_send(const psn_channel_object *self)
+{
+    return self->channel != NULL && psn_channel_writable(self->channel);
+}
+
+static bool
+can_receive(const psn_channel_object *self)
+{
+    return self->channel != NULL && !self->deaf && psn_channel_readable(self->channel);
+}
+
 int
 psn_channel_enter(psn_channel_object *self, psn_purpose purpose)
 {
-    if (self->closed || self->channel == NULL)
+    if (self->users.closed || self->channel == NULL)
         return refuse("handle is closed");
-    if (purpose == PSN_TO_SEND && !psn_channel_writable(self->channel))
+    if (purpose == PSN_TO_SEND && !can_send(self))
         return refuse("connection is read-only");
-    if (purpose == PSN_TO_RECEIVE && (self->deaf || !psn_channel_readable(self->channel)))
+    if (purpose == PSN_TO_RECEIVE && !can_receive(self))
         return refuse("connection is write-only");
-    if (self->forks != psn_fork_count()) {
-        self->forks = psn_fork_count();
-        self->users = 0;
-    }
-    self->users++;
-    psn_calls_under_way++;
+    psn_users_enter(&self->users);
     return 0;
 }
 
@@ -40,12 +47,7 @@ give_back(psn_channel_object *self)
 void
 psn_channel_leave(psn_channel_object *self)
 {
-    psn_calls_under_way--;
-    if (self->forks != psn_fork_count()) { /* forked in the midst of this call, by a reducer */
-        self->forks = psn_fork_count();
-        self->users = 1;
-    }
-    if (--self->users == 0 && self->closed)
+    if (psn_users_leave(&self->users))
         give_back(self);
 }
 
@@ -230,8 +232,7 @@ channel_close(PyObject *op, PyObject *ignored)
 {
     psn_channel_object *self = (psn_channel_object *)op;
     (void)ignored;
-    self->closed = true;
-    if (self->users == 0 || (self->forks != psn_fork_count() && psn_calls_under_way == 0))
+    if (psn_users_close(&self->users))
         give_back(self);
     Py_RETURN_NONE;
 }
@@ -271,7 +272,7 @@ channel_weaken(PyObject *op, PyObject *ignored)
 {
     psn_channel_object *self = (psn_channel_object *)op;
     (void)ignored;
-    if (self->channel != NULL && !self->closed)
+    if (self->channel != NULL && !self->users.closed)
         psn_channel_weaken(self->channel);
     Py_RETURN_NONE;
 }
@@ -293,24 +294,21 @@ channel_closed(PyObject *op, void *closure)
 {
     psn_channel_object *self = (psn_channel_object *)op;
     (void)closure;
-    return PyBool_FromLong(self->closed || self->channel == NULL);
+    return PyBool_FromLong(self->users.closed || self->channel == NULL);
 }
 
 static PyObject *
 channel_readable(PyObject *op, void *closure)
 {
-    psn_channel_object *self = (psn_channel_object *)op;
     (void)closure;
-    return PyBool_FromLong(self->channel != NULL && !self->deaf &&
-                           psn_channel_readable(self->channel));
+    return PyBool_FromLong(can_receive((psn_channel_object *)op));
 }
 
 static PyObject *
 channel_writable(PyObject *op, void *closure)
 {
-    psn_channel_object *self = (psn_channel_object *)op;
     (void)closure;
-    return PyBool_FromLong(self->channel != NULL && psn_channel_writable(self->channel));
+    return PyBool_FromLong(can_send((psn_channel_object *)op));
 }
 
 static PyObject *

@@ -2,17 +2,15 @@
 #ifndef PROCESSION_CHANNEL_OBJECT_H
 #define PROCESSION_CHANNEL_OBJECT_H
 
-#include "binding.h"
+#include "users.h"
 
 #define PSN_CHANNEL_WHAT "connection"
 
 typedef struct {
     PyObject_HEAD
     psn_channel *channel; /* NULL: closed */
-    bool closed;
+    psn_users users;
     bool deaf; /* a message was longer than its receiver allowed: no more receiving */
-    int users; /* calls under way; the last one out of a closed channel gives it back */
-    unsigned forks; /* psn_fork_count() when users was counted: a child has none of those threads */
 } psn_channel_object;
 
 typedef enum { PSN_TO_ANY, PSN_TO_SEND, PSN_TO_RECEIVE } psn_purpose;

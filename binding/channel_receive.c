@@ -100,7 +100,7 @@ end_reading(psn_channel_object *self)
 {
     self->deaf = true;
     if (!psn_channel_writable(self->channel))
-        self->closed = true;
+        self->users.closed = true;
 }
 
 static PyObject *

@@ -6,14 +6,9 @@
 int
 psn_queue_enter(psn_queue_object *self)
 {
-    if (self->closed || self->queue == NULL)
+    if (self->users.closed || self->queue == NULL)
         return psn_raise_closed_queue((PyObject *)self);
-    if (self->forks != psn_fork_count()) {
-        self->forks = psn_fork_count();
-        self->users = 0;
-    }
-    self->users++;
-    psn_calls_under_way++;
+    psn_users_enter(&self->users);
     return 0;
 }
 
@@ -30,12 +25,7 @@ give_back(psn_queue_object *self)
 void
 psn_queue_leave(psn_queue_object *self)
 {
-    psn_calls_under_way--;
-    if (self->forks != psn_fork_count()) { /* forked in the midst of this call, by a reducer */
-        self->forks = psn_fork_count();
-        self->users = 1;
-    }
-    if (--self->users == 0 && self->closed)
+    if (psn_users_leave(&self->users))
         give_back(self);
 }
 
@@ -67,7 +57,7 @@ queue_init(PyObject *op, PyObject *args, PyObject *kwargs)
         psn_raise(status, PSN_QUEUE_WHAT);
         return -1;
     }
-    self->closed = false;
+    self->users.closed = false;
     return 0;
 }
 
@@ -83,9 +73,11 @@ queue_dealloc(PyObject *op)
 
 /* ---- what it holds ---- */
 
+/* What a function of the core's, given as a property's closure, says of the queue. */
 static PyObject *
-queue_count(PyObject *op, uint64_t (*read)(const psn_queue *))
+queue_count(PyObject *op, void *function)
 {
+    uint64_t (*read)(const psn_queue *) = (uint64_t(*)(const psn_queue *))(uintptr_t)function;
     psn_queue_object *self = (psn_queue_object *)op;
     if (psn_queue_enter(self) < 0)
         return NULL;
@@ -98,21 +90,7 @@ static PyObject *
 queue_qsize(PyObject *op, PyObject *ignored)
 {
     (void)ignored;
-    return queue_count(op, psn_queue_size);
-}
-
-static PyObject *
-queue_messages_put(PyObject *op, void *closure)
-{
-    (void)closure;
-    return queue_count(op, psn_queue_put_count);
-}
-
-static PyObject *
-queue_messages_taken(PyObject *op, void *closure)
-{
-    (void)closure;
-    return queue_count(op, psn_queue_taken_count);
+    return queue_count(op, PSN_SLOT(psn_queue_size));
 }
 
 static PyObject *
@@ -120,13 +98,6 @@ queue_bytes(PyObject *op, void *put)
 {
     const psn_queue_object *self = (const psn_queue_object *)op;
     return PyLong_FromUnsignedLongLong(put != NULL ? self->bytes_put : self->bytes_taken);
-}
-
-static PyObject *
-queue_maxsize(PyObject *op, void *closure)
-{
-    (void)closure;
-    return queue_count(op, psn_queue_max_items);
 }
 
 static PyObject *
@@ -225,8 +196,7 @@ queue_close(PyObject *op, PyObject *ignored)
 {
     psn_queue_object *self = (psn_queue_object *)op;
     (void)ignored;
-    self->closed = true;
-    if (self->users == 0 || (self->forks != psn_fork_count() && psn_calls_under_way == 0))
+    if (psn_users_close(&self->users))
         give_back(self);
     Py_RETURN_NONE;
 }
@@ -236,7 +206,7 @@ queue_closed(PyObject *op, void *closure)
 {
     psn_queue_object *self = (psn_queue_object *)op;
     (void)closure;
-    return PyBool_FromLong(self->closed || self->queue == NULL);
+    return PyBool_FromLong(self->users.closed || self->queue == NULL);
 }
 
 static PyObject *
@@ -353,9 +323,12 @@ static PyMethodDef queue_methods[] = {
 
 static PyGetSetDef queue_properties[] = {
     {"closed", queue_closed, NULL, PyDoc_STR("Is it closed in this process?"), NULL},
-    {"maxsize", queue_maxsize, NULL, PyDoc_STR("Most messages at a time; 0 = no limit."), NULL},
-    {"messages_put", queue_messages_put, NULL, PyDoc_STR("Messages ever put."), NULL},
-    {"messages_taken", queue_messages_taken, NULL, PyDoc_STR("Messages ever taken."), NULL},
+    {"maxsize", queue_count, NULL, PyDoc_STR("Most messages at a time; 0 = no limit."),
+     PSN_SLOT(psn_queue_max_items)},
+    {"messages_put", queue_count, NULL, PyDoc_STR("Messages ever put."),
+     PSN_SLOT(psn_queue_put_count)},
+    {"messages_taken", queue_count, NULL, PyDoc_STR("Messages ever taken."),
+     PSN_SLOT(psn_queue_taken_count)},
     {"bytes_put", queue_bytes, NULL, PyDoc_STR("Bytes put through this object."), (void *)"put"},
     {"bytes_taken", queue_bytes, NULL, PyDoc_STR("Bytes taken through this object."), NULL},
     {NULL, NULL, NULL, NULL, NULL},

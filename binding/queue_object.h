@@ -3,18 +3,16 @@
 #define PROCESSION_QUEUE_OBJECT_H
 
 #include "arguments.h"
-#include "binding.h"
+#include "users.h"
 
 #define PSN_QUEUE_WHAT "queue"
 
 typedef struct {
     PyObject_HEAD
     psn_queue *queue; /* NULL: not made yet, or given back */
-    bool closed;
-    int users;        /* calls under way; the last one out of a closed queue gives it back */
-    unsigned forks; /* psn_fork_count() when users was counted: a child has none of those threads */
-    psn_inbox *left;  /* taken by a get_many that met a message it could not decode */
-    size_t left_at;   /* the next of them */
+    psn_users users;
+    psn_inbox *left; /* taken by a get_many that met a message it could not decode */
+    size_t left_at;  /* the next of them */
     uint64_t bytes_put, bytes_taken; /* through this object: payloads and buffers */
     PyObject *left_error; /* that message's exception, to be raised before the next of them */
 } psn_queue_object;

@@ -29,7 +29,7 @@ is_receiver(PyObject *obj)
     if (!PyObject_TypeCheck(obj, psn_module_state.channel_type))
         return false;
     psn_channel_object *channel = (psn_channel_object *)obj;
-    return channel->channel != NULL && !channel->closed && !channel->deaf &&
+    return channel->channel != NULL && !channel->users.closed && !channel->deaf &&
            psn_channel_readable(channel->channel);
 }
 
