@@ -119,7 +119,7 @@ _ALL = (
         "portable",
         "procession, portable transport",
         "procession",
-        frozenset({"queue", "pipe"}),
+        POOL | {"queue", "pipe"},
         "procession",
         {"PROCESSION_TRANSPORT": "portable"},
     ),
