@@ -43,6 +43,7 @@ _LENGTH: Final = struct.Struct("<Q")
 _CLAIMS_AT: Final = _HEADER.size
 _BASE: Final = _CLAIMS_AT + CLAIMS * _CLAIM.size
 _READ_AHEAD: Final = 1 << 16
+_READ_AHEAD_PER_MESSAGE: Final = 1 << 10
 _JOIN_BELOW: Final = 1 << 16  # smaller messages are copied together and written at once
 _COMPACT_ABOVE: Final = 1 << 24
 _COPY_BYTES: Final = 1 << 20
@@ -113,18 +114,17 @@ class MessageLog:
                 if self.room is not None and header.full:
                     self.room.shut()
                 return header.put, 0
-            tail = self._write_messages(messages[:count], header.tail)
-            changed = header._replace(
-                tail=tail, put=header.put + count, unfinished=header.unfinished + count
-            )
-            if header.size == 0:
+            maxsize, head, tail, put, taken, unfinished = header
+            tail = self._write_messages(messages[:count], tail)
+            changed = _Header(maxsize, head, tail, put + count, taken, unfinished + count)
+            if put == taken:
                 self.ready.open()
             self._commit(changed)
             if self.room is not None and changed.full:
                 self.room.shut()
-            if self.idle is not None and header.unfinished == 0:
+            if self.idle is not None and unfinished == 0:
                 self.idle.shut()
-            return header.put, count
+            return put, count
 
     def take(self, max_items: int, claim: int | None = None) -> list[bytes]:
         """Take at most ``max_items`` messages that are there; an empty list where none is."""
@@ -136,7 +136,8 @@ class MessageLog:
             messages, head = self._read_messages(header, min(max_items, header.size))
             if claim is not None:
                 self._write_claim(claim, header.taken, len(messages))
-            changed = header._replace(head=head, taken=header.taken + len(messages))
+            maxsize, _, tail, put, taken, unfinished = header
+            changed = _Header(maxsize, head, tail, put, taken + len(messages), unfinished)
             if self.room is not None and header.full:
                 self.room.open()
             self._settle(changed)
@@ -228,12 +229,13 @@ class MessageLog:
     def _read_messages(self, header: _Header, count: int) -> tuple[list[bytes], int]:
         """``count`` messages from the head on, and where the head then is."""
         messages: list[bytes] = []
+        most = min(_READ_AHEAD, _READ_AHEAD_PER_MESSAGE * count)
         head = header.head
         ahead, ahead_at = b"", head
         for _ in range(count):
             start = head - ahead_at
             if start + _LENGTH.size > len(ahead):
-                ahead = self._file.read(min(_READ_AHEAD, header.tail - head), head)
+                ahead = self._file.read(min(most, header.tail - head), head)
                 ahead_at, start = head, 0
             (length,) = _LENGTH.unpack_from(ahead, start)
             start += _LENGTH.size
@@ -249,8 +251,8 @@ class MessageLog:
         """Commit, and give back space where it is time to."""
         live = header.tail - header.head
         if live == 0:
-            reset = header._replace(head=_BASE, tail=_BASE)
-            self._commit(reset)
+            maxsize, _, _, put, taken, unfinished = header
+            self._commit(_Header(maxsize, _BASE, _BASE, put, taken, unfinished))
             if header.tail > _BASE + _READ_AHEAD:
                 self._file.truncate(_BASE)
             return

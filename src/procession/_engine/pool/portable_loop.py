@@ -163,7 +163,8 @@ class WorkLoop:
 
     def _run_together(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
         """Run the tasks, and send their results together, now and then."""
-        call, clock = _caller(method), time.monotonic_ns
+        words, call, clock = self._words, _caller(method), time.monotonic_ns
+        getpid, pid = os.getpid, self._pid
         values: list[Any] = []
         failures: Failures = {}
         first, begun, look = 0, clock(), 1
@@ -174,8 +175,17 @@ class WorkLoop:
                     self._send_batch(ticket, first, values, failures, begun)
                     values, failures, first, begun = [], {}, offset, clock()
                 look = offset + _stride(offset - first, spent)
+            # As _run_task, without a call of its own: there may be a hundred thousand of these.
+            words[PLACE] = offset
             try:
-                value = self._run_task(call, offset, item)
+                try:
+                    self.interruptible = True
+                    value = call(item)
+                finally:
+                    self.interruptible = False
+                    words[TASKS] += 1
+                    if getpid() != pid:
+                        self.leave_forked()
             except BaseException as error:  # as above
                 self.leave_if_told()
                 failures[len(values)] = self.pack(error)

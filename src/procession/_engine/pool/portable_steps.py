@@ -171,22 +171,25 @@ class Chunk:
     def deliver(self, offset: int, values: Sequence[Any], seconds: float) -> None:
         """Take in results of the tasks from ``offset`` on; those taken in before are left alone."""
         known = max(0, self.delivered - offset)
-        for place in range(known, len(values)):
-            self._put(self.first + offset + place, values[place])
-            self.delivered = offset + place + 1
-        if known < len(values):
-            self.ran += len(values) - known
-            self.seconds += seconds
+        if known >= len(values):
+            return
+        first, sink = self.first + offset + known, self.sink
+        end = first + len(values) - known
+        if type(sink) is not list:
+            for place in range(known, len(values)):
+                self._put(self.first + offset + place, values[place])
+                self.delivered = offset + place + 1
+        elif end <= len(sink):  # else the call has ended, and its list was emptied
+            sink[first:end] = values[known:] if known else values
+        self.delivered = offset + len(values)
+        self.ran += len(values) - known
+        self.seconds += seconds
 
     def _put(self, index: int, value: Any) -> None:
-        sink = self.sink
-        if type(sink) is list:
-            if index < len(sink):  # else the call has ended, and its list was emptied
-                sink[index] = value
-        elif sink is None:
+        if self.sink is None:
             self.value = value
         else:
-            sink.put(index, value)
+            self.sink.put(index, value)
 
 
 class SingleCall:
@@ -280,12 +283,12 @@ def run_tasks(
 
 def _cannot_change(obj: Any) -> bool:
     if type(obj) is tuple:
-        return all(type(item) in _PLAIN for item in obj)
+        return _PLAIN.issuperset(map(type, obj))
     return type(obj) in _PLAIN
 
 
 def is_plain(obj: Any) -> bool:
     """Whether a message of this object cannot fail to be read: only exact built-in types."""
     if type(obj) in (tuple, list):
-        return all(type(item) in _PLAIN for item in obj)
+        return _PLAIN.issuperset(map(type, obj))
     return type(obj) in _PLAIN

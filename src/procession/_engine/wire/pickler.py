@@ -1,7 +1,8 @@
 """Objects to bytes and back: by the C pickler where it can, by value where it cannot.
 
 The reducers that programs register on ``multiprocessing.reduction.ForkingPickler`` (PyTorch
-does for its tensors) are honoured, because that very class is used.
+does for its tensors) are honoured, because the table is used that this class gives its picklers: a
+view of what is registered, now and later.
 
 Two things make an object go to the slower pickler (``wire.by_value``): the C pickler refuses it (a
 lambda, a closure, a class of a function), or its pickle names ``__main__`` where other processes
@@ -35,13 +36,15 @@ __all__ = [
 REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """What the C pickler raises for an object that the other pickler may know to handle."""
 
+_REDUCERS = ForkingPickler(io.BytesIO()).dispatch_table
+
 _MAIN_BY_NAME = b"\x8c\x08__main__"
 """How a pickle names ``__main__``: an opcode, the length, the text."""
 
 
 def names_main(data: bytes | bytearray | memoryview) -> bool:
     """Return whether a pickle refers to ``__main__``, and so must not be sent as it is."""
-    return MAIN.travels_by_value() and _MAIN_BY_NAME in bytes(data)
+    return _MAIN_BY_NAME in bytes(data) and MAIN.travels_by_value()
 
 
 def by_value(
@@ -71,8 +74,11 @@ def know_classes_of_main() -> None:
 def dumps(obj: Any) -> bytes:
     """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
     buffer = io.BytesIO()
+    # A ForkingPickler would make the same table anew, which takes longer than a small message.
+    plain = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+    plain.dispatch_table = _REDUCERS
     try:
-        ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
+        plain.dump(obj)
     except REFUSALS:
         try:
             return by_value(obj)

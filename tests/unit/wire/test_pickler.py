@@ -1,0 +1,36 @@
+"""The pickler: reducers that programs register for the standard library's, whenever they do."""
+
+from __future__ import annotations
+
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import pytest
+
+from procession._engine.wire import pickler
+
+
+class Handle:
+    """Something that pickles in no way but the registered one."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a handle goes nowhere")
+
+
+def _reduce_handle(handle: Handle) -> Any:
+    return int, (handle.number,)
+
+
+def test_a_reducer_registered_later_is_honoured() -> None:
+    with pytest.raises(TypeError, match="goes nowhere"):
+        pickler.dumps([Handle(3)])
+    ForkingPickler.register(Handle, _reduce_handle)
+    assert pickler.loads(pickler.dumps([Handle(3)])) == [3]
+
+
+def test_a_plain_object_comes_back() -> None:
+    message = (1, [2.5, None, "three"], {"four": b"five"})
+    assert pickler.loads(pickler.dumps(message)) == message
