@@ -28,7 +28,7 @@ def fail_on_three(value: int) -> int:
 
 def wait_for(path: str) -> str:
     """Wait until a file is there, for a bounded time."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not Path(path).exists():
         if time.monotonic() > deadline:
             raise TimeoutError(path)

@@ -225,15 +225,13 @@ class StandardInterface:
             pool.join()
 
     def test_terminate_ends_calls_under_way(self, context: BaseContext) -> None:
-        """Nobody waits for ever for what was terminated."""
+        """Nobody waits for what was terminated, which would go on for longer than any test."""
         pool = context.Pool(2)
-        result = pool.map_async(time.sleep, [60] * 10)
-        iterated = pool.imap(time.sleep, [60] * 10)
-        begun = time.monotonic()
+        result = pool.map_async(time.sleep, [3600] * 10)
+        iterated = pool.imap(time.sleep, [3600] * 10)
         pool.terminate()
         pool.join()
 
-        assert time.monotonic() - begun < 30
         with pytest.raises(ProcessError, match="terminated"):
             result.get(10)
         with pytest.raises(ProcessError, match="terminated"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from multiprocessing.context import BaseContext
 
 import pytest
@@ -18,15 +17,13 @@ class DeathContract:
 
     @pytest.mark.parametrize("kind", ["Lock", "RLock"])
     def test_killed_holder_releases(self, context: BaseContext, start: Start, kind: str) -> None:
-        """The next owner has the lock of a killed process at once, and learns of it."""
+        """Who waits for the lock of a killed process is woken, has it, and learns of it."""
         lock, holding = getattr(context, kind)(), context.Queue()
         holder = start(lock_users.hold_for_ever, lock, holding)
         holding.get(timeout=SOON)
         assert not lock.acquire(timeout=0.05)
         holder.kill()
-        began = time.monotonic()
-        assert lock.acquire(timeout=SOON)
-        assert time.monotonic() - began < 5
+        assert lock.acquire()
         assert lock.abandoned
         lock.release()
         with lock:

@@ -36,7 +36,7 @@ STORM = """
             time.sleep(0.0005)
 
     def wait_for(condition):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.001)

@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +27,7 @@ import procession
 
 def live(ready):
     ready.send(os.getpid())
-    time.sleep(120)
+    time.sleep(3600)
 
 def start(context, daemon, ready):
     process = context.Process(target=live, args=(ready,), daemon=daemon)
@@ -51,14 +50,14 @@ if __name__ == "__main__":
         print(ours.recv(), flush=True)
     # A fork that nobody told of the children: it must not keep them alive.
     if os.fork() == 0:
-        time.sleep(120)
+        time.sleep(3600)
         os._exit(0)
     print("ready", flush=True)
     {ending}
 """
 
 ENDINGS = {
-    "kill": "time.sleep(120)",
+    "kill": "time.sleep(3600)",
     "exit at once": "sys.stdin.readline(); os._exit(3)",
     "exec": "sys.stdin.readline(); os.execv(sys.executable, [sys.executable, '-c', ''])",
 }
@@ -133,14 +132,12 @@ def parent(request: Any, tmp_path: Path) -> Iterator[Parent]:
     indirect=True,
 )
 def test_daemonic_children_end_with_their_parent(parent: Parent) -> None:
-    """When the parent is gone its daemonic children are gone within a second; others stay."""
+    """When the parent is gone its daemonic children end, who had long to live; others stay."""
     first, second, stays = parent.children
     assert not wait_for(first, 0)
-    ended = time.monotonic()
     parent.end()
     assert wait_for(first, GUARD)
     assert wait_for(second, GUARD)
-    assert time.monotonic() - ended < 10, "a second on an idle machine"
     assert not wait_for(stays, 0.2)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.source import SourceReader
 
-HANG_GUARD_SECONDS = 10.0
+HANG_GUARD_SECONDS = 60.0
 
 
 class _Full:
