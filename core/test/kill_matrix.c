@@ -109,7 +109,7 @@ void kill_everywhere(const scenario *scenarios, size_t count, unsigned times,
         printf("%-40s %6u kills\n", now.scenario->name, kills);
         total += kills;
     }
-    for (size_t i = 0; psn_kill_point_name(i) != NULL; i++) {
+    for (size_t i = 0; elsewhere != NULL && psn_kill_point_name(i) != NULL; i++) {
         if (hits[i] == 0 && is_of_messages(psn_kill_point_name(i)) &&
             !is_listed(psn_kill_point_name(i), elsewhere)) {
             FAIL("no scenario comes by the kill point %s", psn_kill_point_name(i));

@@ -22,7 +22,7 @@ typedef struct {
 } scenario;
 
 /* Each scenario with each kill point, `times` times at random countdowns. Fails when a point is
- * hit in no scenario and is not among `elsewhere` (ends with NULL). */
+ * hit in no scenario and is not among `elsewhere` (ends with NULL; NULL itself: all are). */
 void kill_everywhere(const scenario *scenarios, size_t count, unsigned times,
                      const char *const *elsewhere);
 
