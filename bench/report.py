@@ -47,7 +47,7 @@ def _write_all(results: Results) -> None:
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(content, encoding="utf-8")
         print(path)
-    readme = "\n\n".join([tables.headline_table(measured), " ".join(tables.machine_lines(results))])
+    readme = "\n\n".join([tables.headline_table(measured), tables.place_line(results)])
     page = _page(results, measured, questions, set(pictures))
     for place, name, content in (
         ("readme", "README.md", readme),

@@ -7,7 +7,15 @@ from bench.contenders import CONTENDERS
 from bench.numbers import amount, measure, ratio
 from bench.results import CaseResult, Results, Verdict
 
-__all__ = ["behind", "case_table", "headline_table", "machine_lines", "missed", "target_table"]
+__all__ = [
+    "behind",
+    "case_table",
+    "headline_table",
+    "machine_lines",
+    "missed",
+    "place_line",
+    "target_table",
+]
 
 Measured = list[tuple[Question, Case, CaseResult]]
 
@@ -161,17 +169,22 @@ def behind(measured: Measured) -> list[str]:
     return found
 
 
-def machine_lines(results: Results) -> list[str]:
-    """Return what was measured, where and when."""
+def place_line(results: Results) -> str:
+    """Return where and when was measured, as a sentence."""
     machine = results.machine
     virtual = ", a virtual machine" if machine.get("virtual") else ""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(results.versions.items()))
     place = (
         f"{machine['cores']} cores of {machine['processor']}{virtual}, {machine['memory_gib']} GiB"
     )
-    made = f"{results.date[:10]}; at {results.revision or 'no known commit'}; `{results.command}`."
+    return f"{place}, {machine['system']}, {machine['python']}; {results.date[:10]}."
+
+
+def machine_lines(results: Results) -> list[str]:
+    """Return where, when and how was measured, and what."""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(results.versions.items()))
     lines = [
-        f"{place}, {machine['system']}, {machine['python']}; {made}",
+        place_line(results),
+        f"At {results.revision or 'no known commit'}, by `{results.command}`.",
         f"Versions: {versions}.",
     ]
     if results.missing:

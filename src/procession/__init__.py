@@ -1,8 +1,11 @@
 """Process parallelism for Python: Pool, Process, Queue and Pipe, as `multiprocessing` names them.
 
-``import procession as multiprocessing`` keeps a program working.  Door, ours.
+``import procession as multiprocessing`` keeps a program working.  What goes beyond the standard
+library: options of ``procession.pool.Pool``, ``procession.futures``, ``procession.joblib``,
+``procession.errors``, and ``python -m procession --help``.
 
-Each spawned child of a program imports this package again, so names are looked up late.
+Door, ours.  Each spawned child of a program imports this package again, so names are looked up
+late.
 """
 
 from procession._engine import passthrough

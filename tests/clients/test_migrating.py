@@ -9,7 +9,7 @@ from tests.documents import programs_in
 
 pytest.importorskip("joblib", reason="needs joblib, not installed here")
 
-PROGRAMS = [program for program in programs_in("migrating.md") if "joblib" in program]
+PROGRAMS = [program for program in programs_in("docs/migrating.md") if "joblib" in program]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

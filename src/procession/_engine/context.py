@@ -48,7 +48,7 @@ class BaseContext(std.BaseContext):
     # Value and Array are the standard library's, made with this context and its locks.
 
     def Lock(self) -> locks.Lock:
-        """Return a lock, which the death of the process that holds it releases."""
+        """Return a lock; the death of the process that holds it releases it (native transport)."""
         from procession._engine.ipc import locks
 
         return locks.Lock(ctx=self.get_context())

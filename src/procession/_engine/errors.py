@@ -33,7 +33,8 @@ __all__ = [
 class RemoteError(ProcessError):
     """An exception of another process that could not itself be brought here.
 
-    Its class does not unpickle in this process, or did not pickle in the other one.
+    Its class does not unpickle in this process, or did not pickle in the other one; or it would
+    end the caller, as a task's SystemExit would.
     ``type_name`` is the name of the class, ``text`` what ``str()`` gave there, and
     ``remote_traceback`` the formatted traceback of the other process.
     """

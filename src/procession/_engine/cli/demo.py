@@ -1,6 +1,6 @@
 """Show what procession is: small programs with their output, then real work with its times.
 
-The tour runs the programs of the tutorial, each with its code.  The work parses
+The tour runs five of the examples, each shown with its code.  The work parses
 every source file of this Python's standard library with a plain loop, with
 multiprocessing and with procession, checks that all find the same, and compares
 the times.  The exit code is 1 when a program fails or a result differs.

@@ -71,7 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line, subcommands included."""
     parser = argparse.ArgumentParser(
         prog="procession",
-        description="Pool, Process, Queue and Pipe, as in multiprocessing; faster, and unkillable.",
+        description="Pool, Process, Queue and Pipe, as in multiprocessing: faster, and nobody waits"
+        " for the dead.",
     )
     parser.add_argument("--version", action="version", version=f"procession {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

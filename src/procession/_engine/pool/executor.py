@@ -96,7 +96,7 @@ class ProcessPoolExecutor(standard.ProcessPoolExecutor):
 
     A worker's death costs nothing but time; a task that takes its workers down with it makes
     its own future raise ``WorkerDied``.  ``BrokenProcessPool`` is raised only when workers
-    cannot start.  Workers start with the first task.
+    cannot start, or were ended on purpose.  Workers start with the first task.
     """
 
     __module__ = "procession.futures"

@@ -140,7 +140,7 @@ class Pool(PoolLife):
         timeout: float | None = None,
         pass_state: bool | None = None,
     ) -> ApplyResult:
-        """As ``apply``, at once returning a result to ask later.
+        """As ``apply``, but returns at once: the result can be asked for later.
 
         ``callback(value)`` or ``error_callback(exception)`` runs in a thread of the pool.
         """
@@ -165,7 +165,10 @@ class Pool(PoolLife):
         on_error: OnError = "raise",
         pass_state: bool | None = None,
     ) -> list[Any]:
-        """Return ``[func(item) for item in iterable]``, run by the workers."""
+        """Return ``[func(item) for item in iterable]``, run by the workers.
+
+        ``chunksize`` items go to a worker together; None: as many as take about 2 ms.
+        """
         call = self._maker().map(
             MAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
         )
@@ -184,7 +187,7 @@ class Pool(PoolLife):
         on_error: OnError = "raise",
         pass_state: bool | None = None,
     ) -> MapResult:
-        """As ``map``, at once returning a result to ask later."""
+        """As ``map``, but returns at once: the result can be asked for later."""
         call = self._maker().map(
             MAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
         )
@@ -221,7 +224,7 @@ class Pool(PoolLife):
         on_error: OnError = "raise",
         pass_state: bool | None = None,
     ) -> MapResult:
-        """As ``starmap``, at once returning a result to ask later."""
+        """As ``starmap``, but returns at once: the result can be asked for later."""
         call = self._maker().map(
             STARMAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
         )

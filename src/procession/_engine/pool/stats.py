@@ -29,72 +29,56 @@ _NANOSECONDS: Final = 1e9
 
 
 class WorkerStats(NamedTuple):
-    """What one worker has done since it started, up to its latest message."""
+    """What one worker has done since it started, up to its latest message.
+
+    ``slot``: its place in the pool, from 0; a replacement has the place of the one before.
+    ``pid``: its process id.  ``tasks``: those that it ran to their end, with a result or an
+    exception.  ``seconds_working``: time in tasks; ``seconds_waiting``: with nothing to do;
+    ``seconds_packing``: for unpickling arguments, and for pickling and sending results.
+    ``bytes_in``, ``bytes_out``: what it took and sent, arrays included; None where bytes are not
+    counted (portable transport, threads).
+    """
 
     slot: int
-    """Its place in the pool, from 0; a replacement has the place of the one before."""
-
     pid: int | None
-    """Process id."""
-
     tasks: int
-    """Tasks that it ran to their end, with a result or an exception."""
-
     seconds_working: float
-    """Time in tasks."""
-
     seconds_waiting: float
-    """Time in which it had nothing to do."""
-
     seconds_packing: float
-    """Time for unpickling arguments, and for pickling and sending results."""
-
     bytes_in: int | None
-    """Bytes that it took; None where they are not counted (portable transport)."""
-
     bytes_out: int | None
-    """Bytes that it sent; None as above."""
 
 
 class PoolStats(NamedTuple):
     """What a pool has done since it was made.
 
-    The sums are of all workers that it ever had; ``workers`` has those of now.
+    ``tasks_done``: tasks that ended, each counted once, with a result or an exception.
+    ``tasks_in_flight``: those that were sent and have not ended: on their way, running, or to be
+    sent again.  ``retries``: those that had begun and were sent again, as their worker died.
+
+    ``deaths``: workers that died: not those that ended in good order, and not those that we
+    killed for a time limit or a cancellation.  ``replaced``: workers that were replaced, whatever
+    ended them.
+
+    ``bytes_to_workers``, ``bytes_from_workers``: what was sent to them and taken from them, arrays
+    included; None where bytes are not counted (portable transport, threads).
+
+    ``seconds_working``, ``seconds_waiting``, ``seconds_packing``: as in ``WorkerStats``, of all
+    workers that the pool ever had.  ``workers``: those of now, by slot; after the end of the
+    pool, the last ones.
     """
 
     tasks_done: int
-    """Tasks that ended, each counted once, with a result or an exception."""
-
     tasks_in_flight: int
-    """Tasks that were sent and have not ended: on their way, running, or to be sent again."""
-
     retries: int
-    """Tasks that had begun and were sent again, as their worker died."""
-
     deaths: int
-    """Workers that died: not those that ended in good order, and not those that we killed
-    for a time limit or a cancellation."""
-
     replaced: int
-    """Workers that were replaced, whatever ended them."""
-
     bytes_to_workers: int | None
-    """Bytes sent to workers, arrays included; None where they are not counted."""
-
     bytes_from_workers: int | None
-    """Bytes taken from workers; None as above."""
-
     seconds_working: float
-    """Time in tasks, of all workers together."""
-
     seconds_waiting: float
-    """Time in which workers had nothing to do."""
-
     seconds_packing: float
-    """Time that workers took to unpickle, pickle and send."""
-
     workers: tuple[WorkerStats, ...]
-    """The workers of now, by slot; after the end of the pool, the last ones."""
 
 
 class Tally:

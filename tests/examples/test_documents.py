@@ -1,4 +1,7 @@
-"""The programs of docs/migrating.md run as they stand; those for joblib by `make clients`."""
+"""The programs of README.md and docs/migrating.md run as they stand.
+
+Those for joblib are run by `make clients`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,15 @@ import pytest
 from tests.conftest import RunScript
 from tests.documents import programs_in
 
-PROGRAMS = [program for program in programs_in("migrating.md") if "joblib" not in program]
+PROGRAMS = [
+    program
+    for document in ("README.md", "docs/migrating.md")
+    for program in programs_in(document)
+    if "joblib" not in program
+]
 
 PRINTED = [
+    "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n",
     "42\n[1, 2]\n",
     "[1, 2]\n",
     """\
@@ -24,7 +33,7 @@ WorkerDied
 
 
 @pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
-def test_a_program_of_the_page_does_what_it_says(
+def test_a_program_of_the_documents_does_what_it_says(
     program: str, printed: str, run_script: RunScript
 ) -> None:
     """It prints what a reader expects, and nothing else."""
