@@ -28,22 +28,6 @@ psn_codec_init(psn_codec *codec)
     return psn_pickle_init(codec);
 }
 
-int
-psn_codec_traverse(psn_codec *codec, visitproc visit, void *arg)
-{
-    Py_VISIT(codec->fallback);
-    return psn_pickle_traverse(codec, visit, arg);
-}
-
-void
-psn_codec_clear(psn_codec *codec)
-{
-    psn_codec_set_fallback(codec, NULL);
-    psn_pickle_clear(codec);
-    for (size_t i = 0; i < PSN_STRING_CACHE_SLOTS; i++)
-        Py_CLEAR(codec->strings[i]);
-}
-
 void
 psn_codec_set_fallback(psn_codec *codec, PyObject *fallback)
 {

@@ -76,10 +76,8 @@ typedef struct {
     char small[PSN_INLINE_SIZE];
 } psn_encoded;
 
-/* Imports what pickling needs.  0, or -1 with an exception; the codec can be cleared either way. */
+/* Imports what pickling needs, for as long as the process lives.  0, or -1 with an exception. */
 int psn_codec_init(psn_codec *codec);
-int psn_codec_traverse(psn_codec *codec, visitproc visit, void *arg);
-void psn_codec_clear(psn_codec *codec);
 
 /* Sets who is asked when the pickler refuses an object: fallback(obj, buffer_callback) -> bytes,
  * a pickle.  None or NULL: nobody. */

@@ -54,8 +54,6 @@ int psn_encode_main_by_value(psn_codec *codec, PyObject *obj, psn_encoded *out);
 int psn_encode_by_fallback(psn_codec *codec, PyObject *obj, psn_encoded *out);
 
 int psn_pickle_init(psn_codec *codec);
-int psn_pickle_traverse(psn_codec *codec, visitproc visit, void *arg);
-void psn_pickle_clear(psn_codec *codec);
 int psn_pickle_encode(psn_codec *codec, PyObject *obj, psn_encoded *out);
 PyObject *psn_pickle_decode(psn_codec *codec, const char *data, Py_ssize_t size,
                             PyObject *buffers);

@@ -93,6 +93,10 @@ uint64_t in_future(uint64_t nanoseconds) {
     return psn_now() + nanoseconds;
 }
 
+uint64_t patience(void) {
+    return under_sanitizer() ? 20 * SECOND : 2 * SECOND;
+}
+
 /* ---- children ---- */
 
 pid_t child(child_body body, void *context) {

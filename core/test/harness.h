@@ -18,7 +18,6 @@
 
 #include "procession.h"
 
-#define SKIPPED 77
 #define MILLISECOND (UINT64_C(1000) * 1000)
 #define SECOND (UINT64_C(1000) * MILLISECOND)
 
@@ -49,6 +48,7 @@ void begin(unsigned guard_seconds);
 unsigned repeat(unsigned usual);
 bool under_sanitizer(void);
 uint64_t in_future(uint64_t nanoseconds); /* a deadline */
+uint64_t patience(void); /* survivors of a kill need less than this to go on, in nanoseconds */
 
 /* ---- children ---- */
 typedef void (*child_body)(void *context);

@@ -16,10 +16,6 @@ typedef struct {
     unsigned countdown;
 } attempt;
 
-uint64_t patience(void) {
-    return under_sanitizer() ? 20 * SECOND : 2 * SECOND;
-}
-
 static void be_victim(void *context) {
     const attempt *now = context;
     CHECK(psn_kill_point_arm(now->point, now->countdown));

@@ -28,7 +28,5 @@ void kill_everywhere(const scenario *scenarios, size_t count, unsigned times,
 
 /* Blocks that must be in use: the chunks of every lane's chain, and spare ones. */
 uint64_t chunks_in_chains(psn_segment *segment);
-/* Survivors need less than this to go on, in nanoseconds. */
-uint64_t patience(void);
 
 #endif

@@ -274,10 +274,6 @@ def fork_and_come_back(value: int) -> int:
     return value
 
 
-def use_queue(queue: Any) -> None:
-    queue.put(os.getpid())
-
-
 def counting(stop: int, seen: list[int]) -> Iterator[int]:
     for value in range(stop):
         seen.append(value)
