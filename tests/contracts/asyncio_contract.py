@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import Start
 from tests.contracts.objects import Unpicklable
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class AsyncioContract:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.objects import BORDERS, Unloadable, Unpicklable
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class BatchesContract:

@@ -1,8 +1,7 @@
-"""What the contract tests share: processes ended with the test, one context, bounded waiting."""
+"""What the contract tests share: processes ended with the test, and one context."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -11,18 +10,9 @@ from typing import Any
 import pytest
 
 import procession
-
-HANG_GUARD_SECONDS = 60.0
+from tests.waiting import HANG_GUARD_SECONDS
 
 Start = Callable[..., BaseProcess]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, for a bounded time."""
-    deadline = time.monotonic() + HANG_GUARD_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.005)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from procession._engine.ipc.transport import wait
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class Objects(NamedTuple):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import Start
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class JoinableContract:

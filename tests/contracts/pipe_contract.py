@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.objects import BORDERS, EVERYDAY_OBJECTS, Unloadable, Unpicklable
 from tests.contracts.outcomes import outcome
 from tests.contracts.pipe_calls import RIGHT_CALLS, WRONG_CALLS
+from tests.waiting import HANG_GUARD_SECONDS
 
 Ends = tuple[Any, Any]
 

@@ -9,8 +9,9 @@ import pytest
 
 from procession._engine.ipc import transport
 from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import Start
 from tests.contracts.objects import BORDERS
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class PipeProcessContract:

@@ -16,7 +16,7 @@ import pytest
 from procession._engine.errors import RemoteError
 from procession.pool import MaybeEncodingError, RemoteTraceback
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class WhateverUsersThrowAtIt:

@@ -9,9 +9,7 @@ from typing import Any
 
 import procession
 from procession.context import BaseContext
-
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 def tell(receiver: Any, *what: str) -> None:
@@ -43,7 +41,7 @@ def heard(context: BaseContext, *what: str, **options: Any) -> list[Any]:
         process = context.Process(target=tell, args=(childs, *what), **options)
         process.start()
         seen = ours.recv()
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         assert process.exitcode == 0
     process.close()
     assert isinstance(seen, list)
@@ -54,7 +52,7 @@ def run_to_end(context: BaseContext, target: Any, *args: Any) -> Any:
     """Run a child until it ends, and return its Process."""
     process = context.Process(target=target, args=args)
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     return process
 
 
@@ -62,7 +60,7 @@ def wait_for_end(ready: Any = None) -> None:
     """In a child: say that it runs, then wait to be ended."""
     if ready is not None:
         ready.send("ready")
-    time.sleep(GUARD)
+    time.sleep(HANG_GUARD_SECONDS)
 
 
 def waiting_child(context: BaseContext, **options: Any) -> Any:

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from procession._engine.ipc import transport
-from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.objects import BORDERS, EVERYDAY_OBJECTS, Unloadable, Unpicklable
 from tests.contracts.outcomes import outcome
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class QueueContract:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import Start
 from tests.contracts.objects import BORDERS, EVERYDAY_OBJECTS, Unpicklable
 from tests.contracts.outcomes import outcome
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class SimpleQueueContract:

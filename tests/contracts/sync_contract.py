@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.contracts import lock_users
-from tests.contracts.conftest import Start, wait_until
+from tests.contracts.conftest import Start
+from tests.waiting import HANG_GUARD_SECONDS, wait_until
 
-SOON = 60.0
 REPETITIONS = 300
 
 HEAP = heap.BufferWrapper(8)
@@ -111,7 +111,7 @@ class LockContract:
         lock, value = getattr(context, kind)(), context.Value("q", 0, lock=False)
         processes = [start(lock_users.count_up, lock, value, REPETITIONS) for _ in range(3)]
         for process in processes:
-            process.join(SOON)
+            process.join(HANG_GUARD_SECONDS)
             assert process.exitcode == 0
         assert value.value == 3 * REPETITIONS
 
@@ -123,7 +123,7 @@ class LockContract:
         assert type(array.get_lock()) is kind
         processes = [start(lock_users.add_many, value, REPETITIONS) for _ in range(2)]
         for process in processes:
-            process.join(SOON)
+            process.join(HANG_GUARD_SECONDS)
         assert value.value == 2 * REPETITIONS
 
     def test_child_has_acquired_nothing(self, context: BaseContext, start: Start) -> None:
@@ -133,14 +133,14 @@ class LockContract:
             lock = getattr(context, kind)()
             with lock:
                 start(lock_users.state_of, lock, told)
-                assert told.get(timeout=SOON) == (False, False, 0)
+                assert told.get(timeout=HANG_GUARD_SECONDS) == (False, False, 0)
 
     def test_another_process_may_release_a_lock(self, context: BaseContext, start: Start) -> None:
         """A Lock acquired here is released there."""
         lock = context.Lock()
         lock.acquire()
-        start(lock_users.release, lock).join(SOON)
-        assert lock.acquire(timeout=SOON)
+        start(lock_users.release, lock).join(HANG_GUARD_SECONDS)
+        assert lock.acquire(timeout=HANG_GUARD_SECONDS)
 
     def test_many_cost_few_descriptors(self, context: BaseContext) -> None:
         """A thousand locks do not take a thousand descriptors."""
@@ -158,7 +158,7 @@ class LockContract:
         """The standard library's own Queue works with our locks."""
         made: StandardQueue[int] = StandardQueue(ctx=context)
         made.put(1)
-        assert made.get(timeout=SOON) == 1
+        assert made.get(timeout=HANG_GUARD_SECONDS) == 1
         with pytest.raises(queue.Empty):
             made.get(timeout=0.01)
         made.close()
@@ -176,15 +176,15 @@ class ConditionContract:
         for _ in range(4):
             start(lock_users.wait_and_tell, condition, asleep, told, None)
         for _ in range(4):
-            assert asleep.acquire(timeout=SOON)
+            assert asleep.acquire(timeout=HANG_GUARD_SECONDS)
         with condition:
             condition.notify(2)
-        assert all(told.get(timeout=SOON)[1] for _ in range(2))
+        assert all(told.get(timeout=HANG_GUARD_SECONDS)[1] for _ in range(2))
         with pytest.raises(queue.Empty):
             told.get(timeout=0.05)
         with condition:
             condition.notify_all()
-        assert all(told.get(timeout=SOON)[1] for _ in range(2))
+        assert all(told.get(timeout=HANG_GUARD_SECONDS)[1] for _ in range(2))
 
     def test_wants_the_lock(self, context: BaseContext) -> None:
         """wait() and notify() are for those who hold the lock."""
@@ -216,7 +216,7 @@ class ConditionContract:
         threads = [threading.Thread(target=lock_users.notify_one, args=(condition,))]
         with condition:
             threads[0].start()
-            assert condition.wait(SOON) is True
+            assert condition.wait(HANG_GUARD_SECONDS) is True
         threads[0].join()
 
     def test_hundreds_of_rounds(self, context: BaseContext) -> None:
@@ -226,7 +226,7 @@ class ConditionContract:
         def play(mine: int) -> None:
             for _ in range(REPETITIONS):
                 with condition:
-                    assert condition.wait_for(lambda: turns[0] % 2 == mine, SOON)
+                    assert condition.wait_for(lambda: turns[0] % 2 == mine, HANG_GUARD_SECONDS)
                     turns[0] += 1
                     condition.notify_all()
 
@@ -247,11 +247,11 @@ class ConditionContract:
         for _ in range(2):
             start(lock_users.wait_for_event, event, asleep, told)
         for _ in range(2):
-            assert asleep.acquire(timeout=SOON)
+            assert asleep.acquire(timeout=HANG_GUARD_SECONDS)
         event.set()
         assert event.is_set()
         assert event.wait() is True
-        assert [told.get(timeout=SOON) for _ in range(2)] == [True, True]
+        assert [told.get(timeout=HANG_GUARD_SECONDS) for _ in range(2)] == [True, True]
         event.clear()
         assert not event.is_set()
 
@@ -261,17 +261,17 @@ class ConditionContract:
         assert isinstance(barrier, std.Barrier)
         assert barrier.parties == 2
         for _ in range(3):
-            start(lock_users.pass_barrier, barrier, told, SOON)
-            mine = barrier.wait(SOON)
-            assert {mine, told.get(timeout=SOON)} == {0, 1}
+            start(lock_users.pass_barrier, barrier, told, HANG_GUARD_SECONDS)
+            mine = barrier.wait(HANG_GUARD_SECONDS)
+            assert {mine, told.get(timeout=HANG_GUARD_SECONDS)} == {0, 1}
 
     def test_barrier_breaks(self, context: BaseContext, start: Start) -> None:
         """abort(), a time-out and a failed action break a barrier; reset() repairs it."""
         barrier, told = context.Barrier(2), context.Queue()
-        start(lock_users.pass_barrier, barrier, told, SOON)
+        start(lock_users.pass_barrier, barrier, told, HANG_GUARD_SECONDS)
         wait_until(lambda: barrier.n_waiting == 1)
         barrier.abort()
-        assert told.get(timeout=SOON) == "broken"
+        assert told.get(timeout=HANG_GUARD_SECONDS) == "broken"
         assert barrier.broken
         with pytest.raises(threading.BrokenBarrierError):
             barrier.wait()
@@ -294,10 +294,10 @@ class ConditionContract:
         wait = made.acquire if kind == "Lock" else made.wait
         process = start(lock_users.interrupt, os.getpid(), 0.2)
         with pytest.raises(KeyboardInterrupt):
-            wait(True, SOON) if kind == "Lock" else wait(SOON)
+            wait(True, HANG_GUARD_SECONDS) if kind == "Lock" else wait(HANG_GUARD_SECONDS)
         if kind != "Event":
             made.release()
-        process.join(SOON)
+        process.join(HANG_GUARD_SECONDS)
 
 
 def _fail() -> None:

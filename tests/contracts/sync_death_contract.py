@@ -7,9 +7,8 @@ from multiprocessing.context import BaseContext
 import pytest
 
 from tests.contracts import lock_users
-from tests.contracts.conftest import Start, wait_until
-
-SOON = 60.0
+from tests.contracts.conftest import Start
+from tests.waiting import HANG_GUARD_SECONDS, wait_until
 
 
 class DeathContract:
@@ -20,7 +19,7 @@ class DeathContract:
         """Who waits for the lock of a killed process is woken, has it, and learns of it."""
         lock, holding = getattr(context, kind)(), context.Queue()
         holder = start(lock_users.hold_for_ever, lock, holding)
-        holding.get(timeout=SOON)
+        holding.get(timeout=HANG_GUARD_SECONDS)
         assert not lock.acquire(timeout=0.05)
         holder.kill()
         assert lock.acquire()
@@ -32,7 +31,7 @@ class DeathContract:
     def test_ended_holder_releases(self, context: BaseContext, start: Start) -> None:
         """A lock is also free when its holder ended by itself, without a word."""
         lock = context.Lock()
-        start(lock_users.acquire_and_exit, lock).join(SOON)
+        start(lock_users.acquire_and_exit, lock).join(HANG_GUARD_SECONDS)
         assert lock.acquire(False)
         assert lock.abandoned
 
@@ -42,12 +41,12 @@ class DeathContract:
         objects, told = context.Queue(), context.Queue()
         process = start(lock_users.use_and_tell, objects, told)
         objects.put((lock, event))
-        assert told.get(timeout=SOON) == "acquired"
+        assert told.get(timeout=HANG_GUARD_SECONDS) == "acquired"
         assert not lock.acquire(False)
         event.set()
-        assert lock.acquire(timeout=SOON)
+        assert lock.acquire(timeout=HANG_GUARD_SECONDS)
         assert not lock.abandoned
-        process.join(SOON)
+        process.join(HANG_GUARD_SECONDS)
         assert process.exitcode == 0
 
     def test_notify_does_not_wait_for_the_dead(self, context: BaseContext, start: Start) -> None:
@@ -56,15 +55,15 @@ class DeathContract:
         waiters = []
         for _ in range(3):
             waiters.append(start(lock_users.wait_and_tell, condition, asleep, told, None))
-            assert asleep.acquire(timeout=SOON)
+            assert asleep.acquire(timeout=HANG_GUARD_SECONDS)
             with condition:  # free again: it waits
                 pass
         waiters[0].kill()
-        waiters[0].join(SOON)
+        waiters[0].join(HANG_GUARD_SECONDS)
         for expected in waiters[1:]:
             with condition:
                 condition.notify()
-            assert told.get(timeout=SOON) == (expected.pid, True)
+            assert told.get(timeout=HANG_GUARD_SECONDS) == (expected.pid, True)
 
     def test_barrier_does_not_count_the_dead(self, context: BaseContext, start: Start) -> None:
         """A barrier waits for somebody else in place of a killed waiter."""
@@ -72,11 +71,11 @@ class DeathContract:
         victim = start(lock_users.pass_barrier, barrier, told, None)
         wait_until(lambda: barrier.n_waiting == 1)
         victim.kill()
-        victim.join(SOON)
+        victim.join(HANG_GUARD_SECONDS)
         assert barrier.n_waiting == 0
         for _ in range(3):
-            start(lock_users.pass_barrier, barrier, told, SOON)
-        assert sorted(told.get(timeout=SOON) for _ in range(3)) == [0, 1, 2]
+            start(lock_users.pass_barrier, barrier, told, HANG_GUARD_SECONDS)
+        assert sorted(told.get(timeout=HANG_GUARD_SECONDS) for _ in range(3)) == [0, 1, 2]
 
     @pytest.mark.parametrize("kind", ["Semaphore", "BoundedSemaphore"])
     def test_semaphore_of_the_killed_stays_acquired(
@@ -85,9 +84,9 @@ class DeathContract:
         """It belongs to nobody, so nothing gives it back but a release, by anybody."""
         semaphore, holding = getattr(context, kind)(1), context.Queue()
         holder = start(lock_users.hold_for_ever, semaphore, holding)
-        holding.get(timeout=SOON)
+        holding.get(timeout=HANG_GUARD_SECONDS)
         holder.kill()
-        holder.join(SOON)
+        holder.join(HANG_GUARD_SECONDS)
         assert not semaphore.acquire(timeout=0.05)
         semaphore.release()
         assert semaphore.acquire(False)
@@ -97,28 +96,28 @@ class DeathContract:
         semaphore, holding = context.Semaphore(0), context.Queue()
         waiters = [start(lock_users.hold_for_ever, semaphore, holding) for _ in range(3)]
         semaphore.release()  # one of them gets it, the others wait, or will
-        holding.get(timeout=SOON)
+        holding.get(timeout=HANG_GUARD_SECONDS)
         for victim in waiters[:2]:
             victim.kill()
-            victim.join(SOON)
+            victim.join(HANG_GUARD_SECONDS)
         for _ in range(2):
             semaphore.release()
         alive, told = start(lock_users.hold_for_ever, semaphore, holding), set()
         while alive.pid not in told:
-            told.add(holding.get(timeout=SOON))
+            told.add(holding.get(timeout=HANG_GUARD_SECONDS))
 
     def test_event_does_not_wait_for_the_dead(self, context: BaseContext, start: Start) -> None:
         """Who was killed while it waited keeps the event from nothing, this time or the next."""
         event, asleep, told = context.Event(), context.Semaphore(0), context.Queue()
         waiters = [start(lock_users.wait_for_event, event, asleep, told) for _ in range(2)]
         for _ in waiters:
-            assert asleep.acquire(timeout=SOON)
+            assert asleep.acquire(timeout=HANG_GUARD_SECONDS)
         waiters[0].kill()
-        waiters[0].join(SOON)
+        waiters[0].join(HANG_GUARD_SECONDS)
         event.set()
-        assert told.get(timeout=SOON) is True
+        assert told.get(timeout=HANG_GUARD_SECONDS) is True
         event.clear()
         start(lock_users.wait_for_event, event, asleep, told)
-        assert asleep.acquire(timeout=SOON)
+        assert asleep.acquire(timeout=HANG_GUARD_SECONDS)
         event.set()
-        assert told.get(timeout=SOON) is True
+        assert told.get(timeout=HANG_GUARD_SECONDS) is True

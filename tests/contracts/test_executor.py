@@ -17,7 +17,7 @@ from procession._engine.errors import WorkerDied
 from tests.conftest import RunScript
 from tests.contracts import executor_tasks as tasks
 from tests.contracts import pool_tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 @pytest.fixture

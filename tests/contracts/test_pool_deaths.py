@@ -16,9 +16,9 @@ import pytest
 
 from procession._engine.errors import WorkerDied
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS, wait_until
 from tests.contracts.pool_contract import pool
 from tests.contracts.pools import pids
+from tests.waiting import HANG_GUARD_SECONDS, wait_until
 
 __all__ = ["pool"]
 

@@ -14,9 +14,9 @@ import pytest
 from procession._engine.errors import TaskTimeoutError
 from procession.pool import TimeoutError as StandardTimeoutError
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS, wait_until
 from tests.contracts.pool_contract import pool
 from tests.contracts.pools import pids
+from tests.waiting import HANG_GUARD_SECONDS, wait_until
 
 __all__ = ["pool"]
 

@@ -21,9 +21,9 @@ import pytest
 
 from procession._engine.ipc import transport
 from procession._engine.pool import engine
-from tests.contracts.conftest import HANG_GUARD_SECONDS
 from tests.contracts.pool_tasks import double
 from tests.contracts.pools import ended
+from tests.waiting import HANG_GUARD_SECONDS
 
 pytestmark = [
     pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 looks in other places"),

@@ -13,7 +13,7 @@ import pytest
 from procession._engine.ipc import transport
 from procession._engine.pool import memory
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.conftest import wait_until
+from tests.waiting import wait_until
 
 MIB = 1 << 20
 LIMIT = 128 * MIB

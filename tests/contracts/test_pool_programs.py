@@ -17,9 +17,7 @@ from textwrap import dedent
 import pytest
 
 from tests.conftest import RunScript
-
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
+from tests.waiting import HANG_GUARD_SECONDS
 
 BUSY = """
     import sys, time
@@ -63,7 +61,7 @@ class Program:
 
     def wait_for_workers_to_end(self) -> None:
         """Every worker must be gone soon."""
-        deadline = time.monotonic() + GUARD
+        deadline = time.monotonic() + HANG_GUARD_SECONDS
         while any(is_running(pid) for pid in self.workers):
             assert time.monotonic() < deadline, "workers outlive their parent"
             time.sleep(0.01)
@@ -95,7 +93,7 @@ def programs() -> Iterator[list[Program]]:
     for program in started:
         with suppress(ProcessLookupError):
             os.killpg(program.process.pid, signal.SIGKILL)
-        program.process.communicate(timeout=GUARD)
+        program.process.communicate(timeout=HANG_GUARD_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_ctrl_c_ends_the_program(
     programs.append(program)
     assert len(program.workers) == 2
     os.killpg(program.process.pid, signal.SIGINT)
-    _, errors = program.process.communicate(timeout=GUARD)
+    _, errors = program.process.communicate(timeout=HANG_GUARD_SECONDS)
 
     program.wait_for_workers_to_end()
     assert "KeyboardInterrupt" in errors

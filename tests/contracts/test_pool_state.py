@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.conftest import wait_until
 from tests.contracts.pools import ended, pids
+from tests.waiting import wait_until
 
 
 def stateful_pool(context: BaseContext, path: Path, workers: int = 2, **options: Any) -> Any:

@@ -16,9 +16,9 @@ from procession._engine.errors import TaskTimeoutError, WorkerDied
 from procession._engine.ipc import transport
 from procession.pool import PoolStats, WorkerStats
 from tests.contracts import pool_feature_tasks as tasks
-from tests.contracts.conftest import wait_until
 from tests.contracts.pool_contract import pool
 from tests.contracts.pools import pids
+from tests.waiting import wait_until
 
 __all__ = ["pool"]
 

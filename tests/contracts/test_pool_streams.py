@@ -15,7 +15,7 @@ import procession
 from tests.conftest import START_METHODS
 from tests.contracts import executor_tasks
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.conftest import HANG_GUARD_SECONDS
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 @pytest.mark.parametrize("kind", [iter, list])

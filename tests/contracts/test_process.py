@@ -8,7 +8,8 @@ from typing import Any
 
 import procession
 from procession.context import BaseContext
-from tests.contracts.process_children import GUARD, heard, waiting_child
+from tests.contracts.process_children import heard, waiting_child
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 def test_child_knows_itself_and_its_parent(context: BaseContext) -> None:
@@ -57,7 +58,7 @@ def test_arguments_arrive(context: BaseContext) -> None:
         process = context.Process(target=send_all, args=(childs, 1), kwargs={"two": 2})
         process.start()
         assert ours.recv() == ((1,), {"two": 2})
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -74,7 +75,7 @@ def test_subclass_overrides_run(context: BaseContext) -> None:
         process = kinds[context.get_start_method()](childs, 1, 2)
         process.start()
         assert ours.recv() == 3
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -107,7 +108,7 @@ def test_child_sees_its_object_unchanged(context: BaseContext) -> None:
         process = context.Process(target=send_attributes, args=(childs,))
         process.start()
         seen = ours.recv()
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
     process.close()
     plain = vars(multiprocessing.get_context(context.get_start_method()).Process())
     assert set(seen) == set(plain)
@@ -137,7 +138,7 @@ def test_processes_nest(context: BaseContext) -> None:
         process = context.Process(target=nest, args=(context.get_start_method(), 2, childs))
         process.start()
         pids = [ours.recv() for _ in range(3)]
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         assert pids[-1] == process.pid
         assert len(set(pids)) == 3
     process.close()
@@ -148,7 +149,7 @@ def test_active_children_are_those_that_run(context: BaseContext) -> None:
     process = waiting_child(context)
     assert procession.active_children() == multiprocessing.active_children() == [process]
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert procession.active_children() == []
     process.close()
 
@@ -161,6 +162,6 @@ def test_repr_tells_name_pid_and_state(context: BaseContext) -> None:
     assert "started" in repr(process)
     assert "daemon" in repr(process)
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert "exitcode=-SIGKILL" in repr(process)
     process.close()

@@ -14,8 +14,7 @@ import pytest
 import procession
 from procession.context import BaseContext
 from tests.conftest import RunScript
-
-GUARD = 60.0
+from tests.waiting import HANG_GUARD_SECONDS
 
 HEAP = multiprocessing.RawValue("i")
 """The standard library's heap keeps its first arena to the end of the program: let it be there."""
@@ -159,7 +158,7 @@ def test_queues_of_a_context_reach_its_processes(context: BaseContext, kind: str
     process = context.Process(target=put_double, args=(results, 21))
     process.start()
     assert results.get() == 42
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     process.close()
     results.close()
 
@@ -179,7 +178,7 @@ def test_pipe_of_a_context_reaches_its_processes(context: BaseContext) -> None:
     assert ours.recv() == [42, None, "hello"]
     with pytest.raises(EOFError):
         ours.recv()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     process.close()
     ours.close()
 
@@ -198,7 +197,7 @@ def test_both_ends_of_a_pipe_reach_a_process(context: BaseContext) -> None:
     childs.close()
     ours.send("there and back")
     assert ours.recv() == "there and back"
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 0
     process.close()
     ours.close()
@@ -222,7 +221,7 @@ def test_locks_and_shared_values_reach_processes(context: BaseContext) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         process.close()
     assert value.value == 600
     assert array[0] == 1200
@@ -230,7 +229,7 @@ def test_locks_and_shared_values_reach_processes(context: BaseContext) -> None:
 
 def meet(barrier: Any, event: Any, semaphore: Any, condition: Any) -> None:
     """In a child: use each means of waiting for others."""
-    barrier.wait(GUARD)
+    barrier.wait(HANG_GUARD_SECONDS)
     with semaphore:
         event.set()
     with condition:
@@ -244,10 +243,10 @@ def test_other_means_of_waiting_reach_processes(context: BaseContext) -> None:
     process = context.Process(target=meet, args=(barrier, event, semaphore, condition))
     with condition:
         process.start()
-        barrier.wait(GUARD)
-        assert event.wait(GUARD)
-        assert condition.wait(GUARD)
-    process.join(GUARD)
+        barrier.wait(HANG_GUARD_SECONDS)
+        assert event.wait(HANG_GUARD_SECONDS)
+        assert condition.wait(HANG_GUARD_SECONDS)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 0
     process.close()
 
@@ -264,9 +263,9 @@ def test_manager_works_with_our_processes(context: BaseContext) -> None:
         shared, jobs = manager.dict(), manager.Queue()
         process = context.Process(target=fill, args=(shared, jobs))
         process.start()
-        assert jobs.get(timeout=GUARD) == "done"
+        assert jobs.get(timeout=HANG_GUARD_SECONDS) == "done"
         assert dict(shared) == {"pid": process.pid}
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         process.close()
         assert type(manager._process).__module__ == "procession.context"
 
@@ -286,8 +285,8 @@ def test_executor_of_the_standard_library_takes_our_context(context: BaseContext
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
         assert list(executor.map(square, range(20), chunksize=3)) == [n * n for n in range(20)]
         with pytest.raises(LookupError):
-            executor.submit(fail_with, 1).result(GUARD)
-        assert executor.submit(square, 7).result(GUARD) == 49
+            executor.submit(fail_with, 1).result(HANG_GUARD_SECONDS)
+        assert executor.submit(square, 7).result(HANG_GUARD_SECONDS) == 49
 
 
 def test_pool_of_a_context_uses_its_processes(context: BaseContext) -> None:
@@ -330,8 +329,8 @@ def test_queue_of_any_context_reaches_any_process(context: BaseContext) -> None:
         results = procession.get_context(method).Queue()
         process = context.Process(target=put_double, args=(results, 4))
         process.start()
-        assert results.get(timeout=GUARD) == 8
-        process.join(GUARD)
+        assert results.get(timeout=HANG_GUARD_SECONDS) == 8
+        process.join(HANG_GUARD_SECONDS)
         process.close()
         results.close()
 

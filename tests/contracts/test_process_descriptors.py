@@ -12,7 +12,8 @@ import pytest
 
 import procession
 from procession.context import BaseContext
-from tests.contracts.process_children import GUARD, do_nothing, run_to_end
+from tests.contracts.process_children import do_nothing, run_to_end
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 def test_many_children_in_a_row_leave_no_descriptor(context: BaseContext) -> None:
@@ -57,7 +58,7 @@ def test_start_without_descriptors_raises_and_leaves_nothing(
         resource.setrlimit(resource.RLIMIT_NOFILE, old)
     assert sorted(os.listdir("/proc/self/fd")) == before
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 0
     process.close()
 
@@ -87,7 +88,7 @@ def test_children_do_not_collect_descriptors_of_their_siblings() -> None:
             counts.append(ours.recv())
             running.append(process)
         for process in running:
-            process.join(GUARD)
+            process.join(HANG_GUARD_SECONDS)
             process.close()
     # For each sibling: its sentinel, the launcher's pipe end, and the report.
     assert counts[-1] - counts[0] <= 3 * (len(counts) - 1)

@@ -13,7 +13,8 @@ import pytest
 import procession
 from procession.context import BaseContext
 from tests.conftest import RunScript
-from tests.contracts.process_children import GUARD, do_nothing, run_to_end, waiting_child
+from tests.contracts.process_children import do_nothing, run_to_end, waiting_child
+from tests.waiting import HANG_GUARD_SECONDS
 
 PICKLING_METHODS = pytest.mark.parametrize(
     "method", [name for name in procession.get_all_start_methods() if name != "fork"]
@@ -59,7 +60,7 @@ def fail_locally() -> None:
 def signal_self(number: int) -> None:
     """In a child: end by a signal."""
     os.kill(os.getpid(), number)
-    time.sleep(GUARD)
+    time.sleep(HANG_GUARD_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_no_exception_before_the_end(context: BaseContext) -> None:
     process = waiting_child(context)
     assert process.exception is None
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exception is None
     process.close()
 
@@ -176,7 +177,7 @@ def test_subclass_may_have_its_own_exception_attribute(context: BaseContext) -> 
     """Programs that assign ``self.exception`` in their subclass go on working."""
     process = OwnException(context)
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exception == "mine"
     process.close()
 

@@ -15,17 +15,15 @@ import pytest
 
 import procession
 from tests.conftest import RunScript
+from tests.waiting import HANG_GUARD_SECONDS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere the standard library's own server is used"
 )
 
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
-
 
 def _eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + GUARD
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -71,7 +69,7 @@ def test_exit_codes_are_exact(context: Any, how: str, code: int) -> None:
     server = _server_pid()
     process = context.Process(target=_end_with, args=(how,))
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == code
     assert _server_pid() == server
     process.close()
@@ -88,12 +86,12 @@ def test_a_killed_server_is_started_anew(context: Any) -> None:
     assert _eventually(lambda: _is_gone(server))
     process = context.Process(target=_end_with, args=("5",))
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 5
     assert _server_pid() != server
     assert survivor.is_alive()
     ours.send("end")
-    survivor.join(GUARD)
+    survivor.join(HANG_GUARD_SECONDS)
     assert survivor.exitcode == 0
     ours.close()
 
@@ -105,7 +103,7 @@ def test_ctrl_c_does_not_end_the_server(context: Any) -> None:
     process = context.Process(target=signal.pause)
     process.start()
     process.interrupt()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 1
     assert _server_pid() == server
 
@@ -168,7 +166,7 @@ def test_two_hundred_starts_leave_nothing(context: Any) -> None:
     def start() -> None:
         process = context.Process(target=int)
         process.start()
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         process.close()
 
     def descriptors() -> list[int]:
@@ -192,7 +190,7 @@ def test_threads_start_children_at_once(context: Any) -> None:
         for _ in range(5):
             process = context.Process(target=_end_with, args=(str(code),))
             process.start()
-            process.join(GUARD)
+            process.join(HANG_GUARD_SECONDS)
             codes.append((code, process.exitcode))
             process.close()
 
@@ -209,7 +207,7 @@ def test_a_large_argument_arrives(context: Any) -> None:
     """What does not fit into a pipe does not keep the start from coming to its end."""
     process = context.Process(target=len, args=(bytes(5_000_000),))
     process.start()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 0
     process.close()
 

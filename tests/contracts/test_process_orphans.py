@@ -17,9 +17,7 @@ import pytest
 
 import procession
 from tests.conftest import RunScript
-
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
+from tests.waiting import HANG_GUARD_SECONDS
 
 PROGRAM = """
 import os, sys, threading, time
@@ -90,15 +88,15 @@ class Parent:
             assert self.process.stdin is not None
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-        self.process.wait(GUARD)
+        self.process.wait(HANG_GUARD_SECONDS)
 
     def clean_up(self) -> None:
         """End whatever the test left of the program's process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(GUARD)
+        self.process.wait(HANG_GUARD_SECONDS)
         for pidfd in self.children:
-            wait_for(pidfd, GUARD)
+            wait_for(pidfd, HANG_GUARD_SECONDS)
             os.close(pidfd)
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
@@ -136,8 +134,8 @@ def test_daemonic_children_end_with_their_parent(parent: Parent) -> None:
     first, second, stays = parent.children
     assert not wait_for(first, 0)
     parent.end()
-    assert wait_for(first, GUARD)
-    assert wait_for(second, GUARD)
+    assert wait_for(first, HANG_GUARD_SECONDS)
+    assert wait_for(second, HANG_GUARD_SECONDS)
     assert not wait_for(stays, 0.2)
 
 

@@ -11,13 +11,11 @@ from textwrap import dedent
 import pytest
 
 from tests.conftest import RunScript
+from tests.waiting import HANG_GUARD_SECONDS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere the standard library's own server is used"
 )
-
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
 
 
 def test_the_main_module_is_imported_once_for_all_children(run_script: RunScript) -> None:
@@ -67,7 +65,7 @@ def test_a_main_module_that_is_run_by_name_is_imported_once(tmp_path: Path) -> N
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=GUARD,
+        timeout=HANG_GUARD_SECONDS,
         check=True,
     )
     assert outcome.stdout.splitlines() == [

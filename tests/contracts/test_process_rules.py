@@ -11,7 +11,8 @@ import pytest
 import procession
 from procession.context import BaseContext
 from tests.conftest import RunScript
-from tests.contracts.process_children import GUARD, do_nothing, heard, run_to_end, waiting_child
+from tests.contracts.process_children import do_nothing, heard, run_to_end, waiting_child
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 def test_closed_process_says_so(context: BaseContext) -> None:
@@ -34,7 +35,7 @@ def test_running_process_is_not_closed(context: BaseContext) -> None:
     with pytest.raises(ValueError, match="running"):
         process.close()
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -83,9 +84,9 @@ def test_process_of_another_process_is_refused() -> None:
         assert f"pid {os.getpid()}" in ours.recv()
         assert f"pid {os.getpid()}" in ours.recv()
         assert ours.recv() == "None"
-        toucher.join(GUARD)
+        toucher.join(HANG_GUARD_SECONDS)
     running.kill()
-    running.join(GUARD)
+    running.join(HANG_GUARD_SECONDS)
     running.close()
     toucher.close()
 
@@ -98,7 +99,7 @@ def test_daemon_flag(context: BaseContext) -> None:
     with pytest.raises(AssertionError, match="already started"):
         process.daemon = False
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -120,7 +121,7 @@ def test_daemonic_process_may_not_have_children(context: BaseContext) -> None:
         process = context.Process(target=start_a_child_by, args=(method, childs), daemon=True)
         process.start()
         assert "daemonic processes are not allowed to have children" in ours.recv()
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -139,7 +140,7 @@ def test_daemonic_process_that_is_allowed_children_has_them(context: BaseContext
         process.start()
         assert ours.recv() == "started"
         assert ours.recv() is True
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         assert process.exitcode == 0
     process.close()
 

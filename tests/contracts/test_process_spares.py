@@ -12,16 +12,13 @@ import pytest
 
 import procession
 from tests.conftest import RunScript
-from tests.contracts.conftest import wait_until
 from tests.leaks import is_spare
 from tests.processes import family
+from tests.waiting import HANG_GUARD_SECONDS, wait_until
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere the standard library's own server is used"
 )
-
-GUARD = 60.0
-"""Seconds after which something hangs; generous, as the machine may be busy."""
 
 
 def _nothing() -> None:
@@ -39,14 +36,14 @@ def context() -> Any:
     context = procession.get_context("forkserver")
     first = context.Process(target=_nothing)
     first.start()
-    first.join(GUARD)
+    first.join(HANG_GUARD_SECONDS)
     first.close()
     return context
 
 
 def _spare() -> int:
     """Wait for the spare; return its pid."""
-    deadline = time.monotonic() + GUARD
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
     while time.monotonic() < deadline:
         found = [process.pid for process in family().values() if is_spare(process)]
         if len(found) == 1:
@@ -67,7 +64,7 @@ def _sent(context: Any) -> tuple[Any, ...]:
         childs.close()
         found: tuple[Any, ...] = ours.recv()
         assert found[0] == process.pid
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         assert process.exitcode == 0
         process.close()
     return found
@@ -110,7 +107,7 @@ def test_a_spare_that_is_killed_as_it_is_taken_is_a_killed_child(context: Any) -
         os.kill(spare, signal.SIGKILL)
         process = context.Process(target=_nothing)
         process.start()
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         assert process.exitcode == (-signal.SIGKILL if process.pid == spare else 0)
         process.close()
 
@@ -145,7 +142,7 @@ def test_spares_and_others_have_the_same_descriptors(context: Any) -> None:
             pid, descriptors = ours.recv()
             assert (pid == spare) is not kill
             counts.append(len(descriptors))
-            process.join(GUARD)
+            process.join(HANG_GUARD_SECONDS)
             process.close()
     assert len(set(counts)) == 1
 

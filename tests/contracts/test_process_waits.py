@@ -14,7 +14,8 @@ import pytest
 
 import procession
 from procession.context import BaseContext
-from tests.contracts.process_children import GUARD, waiting_child
+from tests.contracts.process_children import waiting_child
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 def test_join_with_a_time_out_returns_in_time(context: BaseContext) -> None:
@@ -38,7 +39,7 @@ def test_child_can_be_ended(context: BaseContext, method: str, number: int) -> N
     """``terminate`` sends SIGTERM, ``kill`` SIGKILL; both do nothing after the end."""
     process = waiting_child(context)
     getattr(process, method)()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == -number
     getattr(process, method)()
     process.close()
@@ -48,7 +49,7 @@ def test_interrupt_raises_keyboard_interrupt_in_the_child(context: BaseContext) 
     """``interrupt`` is the Ctrl-C of one child, on every version of Python."""
     process = waiting_child(context)
     process.interrupt()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == 1
     assert isinstance(process.exception, KeyboardInterrupt)
     process.interrupt()
@@ -61,9 +62,9 @@ def test_sentinel_becomes_ready_at_the_end(context: BaseContext) -> None:
     assert connection.wait([process.sentinel], 0) == []
     assert procession.connection.wait([process.sentinel], 0) == []
     process.kill()
-    assert connection.wait([process.sentinel], GUARD) == [process.sentinel]
-    assert procession.connection.wait([process.sentinel], GUARD) == [process.sentinel]
-    process.join(GUARD)
+    assert connection.wait([process.sentinel], HANG_GUARD_SECONDS) == [process.sentinel]
+    assert procession.connection.wait([process.sentinel], HANG_GUARD_SECONDS) == [process.sentinel]
+    process.join(HANG_GUARD_SECONDS)
     process.close()
 
 
@@ -71,7 +72,7 @@ def leave_a_grandchild(receiver: Any) -> None:
     """In a child: fork a process that outlives it, with copies of all descriptors."""
     pid = os.fork()
     if pid == 0:
-        time.sleep(GUARD)
+        time.sleep(HANG_GUARD_SECONDS)
         os._exit(0)
     receiver.send(pid)
     os._exit(5)
@@ -85,8 +86,8 @@ def test_end_is_seen_although_a_grandchild_has_copies(context: BaseContext) -> N
         process.start()
         grandchild = ours.recv()
     try:
-        assert connection.wait([process.sentinel], GUARD / 2)
-        process.join(GUARD / 2)
+        assert connection.wait([process.sentinel], HANG_GUARD_SECONDS / 2)
+        process.join(HANG_GUARD_SECONDS / 2)
         assert process.exitcode == 5
     finally:
         os.kill(grandchild, signal.SIGKILL)
@@ -98,12 +99,12 @@ def test_process_starts_in_a_thread(context: BaseContext) -> None:
     started: list[Any] = []
     thread = threading.Thread(target=lambda: started.append(waiting_child(context, daemon=True)))
     thread.start()
-    thread.join(GUARD)
+    thread.join(HANG_GUARD_SECONDS)
     process = started[0]
     process.join(0.2)
     assert process.is_alive()
     process.kill()
-    process.join(GUARD)
+    process.join(HANG_GUARD_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     process.close()
 
@@ -114,7 +115,7 @@ def test_threads_may_wait_for_one_child_together(context: BaseContext) -> None:
     seen: list[int | None] = []
 
     def wait() -> None:
-        process.join(GUARD)
+        process.join(HANG_GUARD_SECONDS)
         seen.append(process.exitcode)
 
     threads = [threading.Thread(target=wait) for _ in range(8)]
@@ -122,6 +123,6 @@ def test_threads_may_wait_for_one_child_together(context: BaseContext) -> None:
         thread.start()
     process.kill()
     for thread in threads:
-        thread.join(GUARD)
+        thread.join(HANG_GUARD_SECONDS)
     assert seen == [-signal.SIGKILL] * 8
     process.close()

@@ -18,7 +18,8 @@ import pytest
 
 from procession._engine.ipc.transport import wait
 from tests.contracts import children
-from tests.contracts.conftest import HANG_GUARD_SECONDS, Start
+from tests.contracts.conftest import Start
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class WaitContract:

@@ -15,10 +15,11 @@ from fcntl import ioctl
 from select import select
 from typing import TYPE_CHECKING
 
+from tests.waiting import HANG_GUARD_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-HANG_GUARD_SECONDS = 60.0
 ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from procession._engine.pool.policy import Pace
 from procession._engine.pool.source import SourceReader
-
-HANG_GUARD_SECONDS = 60.0
+from tests.waiting import HANG_GUARD_SECONDS
 
 
 class _Full:
