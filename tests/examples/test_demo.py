@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from procession._engine import config
 from procession._engine.cli.tour import PROGRAMS, STOPS
 from tests.examples.terminals import ESCAPE, run_on_terminal, shown_lines
 
@@ -221,12 +222,14 @@ def test_ctrl_c_ends_the_work_and_its_workers(surroundings: dict[str, str], cont
 
 
 def test_version_and_help(run_python: RunPython) -> None:
-    """--version names the program; --help lists the commands."""
+    """--version names the program; --help lists the commands and what the environment can say."""
     version = run_python("-m", "procession", "--version").stdout
     help_text = run_python("-m", "procession", "--help").stdout
 
     assert version.startswith("procession ")
     assert re.search(r"^ +demo +the tour of the four objects", help_text, re.MULTILINE)
+    assert config.TRANSPORT in help_text
+    assert config.DEBUG in help_text
 
 
 @pytest.mark.parametrize(

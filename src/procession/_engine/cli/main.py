@@ -35,6 +35,13 @@ class Command(Protocol):
 
 COMMANDS: tuple[Command, ...] = (demo, run)
 
+ENVIRONMENT = """\
+environment, for every program that uses procession:
+  PROCESSION_TRANSPORT  native: messages through shared memory, or an error;
+                        portable: pure Python; unset: native where it works
+  PROCESSION_DEBUG      1: say on stderr what is done, and with which transport
+"""
+
 # What a shell reports for a program that ended by SIGINT, and by SIGPIPE.
 INTERRUPTED = 130
 READER_GONE = 141
@@ -71,8 +78,10 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line, subcommands included."""
     parser = argparse.ArgumentParser(
         prog="procession",
-        description="Pool, Process, Queue and Pipe, as in multiprocessing: faster, and nobody waits"
-        " for the dead.",
+        description="Pool, Process, Queue and Pipe, as in multiprocessing: faster, and nobody\n"
+        "waits for the dead.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"procession {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
