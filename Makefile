@@ -100,7 +100,7 @@ develop: $(VENV)/.group-build $(VENV)/.group-test ## put the extension into src/
 	@mkdir -p $(DEVELOP)
 	@printf "[binaries]\npython = '%s'\n" '$(BIN)/python' >$(DEVELOP)/python.ini
 	@test -f $(DEVELOP)/build.ninja || $(LOCKED) $(MESON) setup $(DEVELOP) \
-	  --native-file $(DEVELOP)/python.ini -Doptimization=2 $(call or_show,$(DEVELOP)/setup.log)
+	  --native-file $(DEVELOP)/python.ini -Doptimization=3 $(call or_show,$(DEVELOP)/setup.log)
 	@$(LOCKED) $(MESON) compile -C $(DEVELOP) $(call or_show,$(DEVELOP)/compile.log)
 	@# Renamed over the old one, never written into it: it may be mapped by a running process.
 	@for module in $(DEVELOP)/binding/_native.*.so; do \
