@@ -193,48 +193,52 @@ static psn_status take_cold(psn_segment *segment, uint64_t capacity, uint32_t *i
     return PSN_OK;
 }
 
-static psn_status take_locked(psn_segment *segment, uint32_t number, uint64_t capacity,
-                              bool is_chunk, uint32_t *index, bool *fresh) {
-    psn_arena *arena = psn_segment_arena(segment);
-    if (!is_chunk && arena->buffer_count >= PSN_BLOCKS - RESERVED_FOR_CHUNKS) {
-        return PSN_FULL;
-    }
-    *index = psn_warmth_prefers_fresh(segment, number, capacity) ? 0
-                                                                 : psn_warmth_pop(segment, number);
-    if (*index != 0 && psn_segment_block(segment, *index)->capacity == capacity) {
-        *fresh = false;
-        return PSN_OK;
-    }
-    *fresh = true; /* a warm block of another size than its list's is damaged: leave it alone */
-    return take_cold(segment, capacity, index);
-}
+typedef struct {
+    uint64_t size, least; /* bytes; a buffer's are the same */
+    uint32_t holder;      /* a peer's slot + 1, or 0: a chunk */
+} wish;
 
-psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, uint32_t holder,
-                          unsigned lock_flags, psn_ref *ref, bool *fresh) {
-    uint32_t number, index;
+static psn_status take_locked(psn_segment *segment, const wish *wished, uint32_t *index,
+                              bool *fresh) {
+    psn_arena *arena = psn_segment_arena(segment);
+    uint32_t number;
     uint64_t capacity;
-    if (!psn_size_class(size, &number, &capacity)) {
+    if (!psn_size_class(wished->size, &number, &capacity)) {
         errno = ENOMEM;
         return PSN_NO_MEMORY;
     }
+    bool is_chunk = wished->holder == 0;
+    if (!is_chunk && arena->buffer_count >= PSN_BLOCKS - RESERVED_FOR_CHUNKS) {
+        return PSN_FULL;
+    }
+    *index = is_chunk ? psn_warmth_pop_chunk(segment, number, wished->least)
+                      : psn_warmth_pop_buffer(segment, number);
+    *fresh = *index == 0;
+    psn_status status = *fresh ? take_cold(segment, capacity, index) : PSN_OK;
+    if (status == PSN_OK) {
+        psn_warmth_note_taken(arena, capacity, *fresh, is_chunk);
+    }
+    return status;
+}
+
+static psn_status take(psn_segment *segment, const wish *wished, unsigned lock_flags, psn_ref *ref,
+                       bool *fresh) {
     psn_status status = psn_arena_lock_with(segment, lock_flags);
     if (status != PSN_OK) {
         return status;
     }
-    status = take_locked(segment, number, capacity, (flags & PSN_BLOCK_IS_CHUNK) != 0, &index, fresh);
+    uint32_t index;
+    status = take_locked(segment, wished, &index, fresh);
     if (status == PSN_OK) {
         psn_block *block = psn_segment_block(segment, index);
         uint32_t generation = psn_block_generation_of(psn_load_acquire64(&block->state));
         generation += generation == 0; /* a new entry: 0 would make the reference look like none */
         psn_store_relaxed64(&block->seq, PSN_SEQ_NONE);
-        psn_store_relaxed32(&block->flags, flags);
-        if (psn_block_is_buffer(block)) {
-            psn_segment_arena(segment)->buffer_count++;
-            psn_warmth_note_taken(psn_segment_arena(segment), capacity, *fresh);
-        }
+        psn_store_relaxed32(&block->flags, wished->holder == 0 ? PSN_BLOCK_IS_CHUNK : 0);
         psn_store_relaxed32(&block->next_chunk, 0);
-        if (holder != 0) {
-            psn_peer_hold(segment, holder, index);
+        if (wished->holder != 0) {
+            psn_segment_arena(segment)->buffer_count++;
+            psn_peer_hold(segment, wished->holder, index);
             psn_kill_point(PSN_KILL_BLOCK_HELD);
         }
         set_state(block, generation, *fresh ? PSN_BLOCK_PREPARING : PSN_BLOCK_USED);
@@ -245,15 +249,23 @@ psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, u
     return status;
 }
 
+psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t holder, psn_ref *ref,
+                          bool *fresh) {
+    const wish wished = {.size = size, .least = size, .holder = holder};
+    return take(segment, &wished, 0, ref, fresh);
+}
+
 void psn_arena_ready(psn_segment *segment, psn_ref ref) {
     set_state(psn_segment_block(segment, psn_ref_index(ref)), psn_ref_generation(ref),
               PSN_BLOCK_USED);
     psn_kill_point(PSN_KILL_BLOCK_USED);
 }
 
-psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, unsigned flags, psn_ref *ref) {
+psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, uint64_t least, unsigned flags,
+                                psn_ref *ref) {
+    const wish wished = {.size = size, .least = least, .holder = 0};
     bool fresh;
-    psn_status status = psn_arena_take(segment, size, PSN_BLOCK_IS_CHUNK, 0, flags, ref, &fresh);
+    psn_status status = take(segment, &wished, flags, ref, &fresh);
     if (status != PSN_OK || !fresh) {
         return status;
     }

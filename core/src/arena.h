@@ -20,13 +20,15 @@ psn_status psn_arena_lock(psn_segment *segment);
 psn_status psn_arena_lock_with(psn_segment *segment, unsigned flags);
 void psn_arena_unlock(psn_segment *segment);
 
-/* Takes a block of at least `size` bytes. holder: a peer's slot + 1, or 0 for a chunk.
+/* Takes a block of at least `size` bytes, for a buffer. holder: a peer's slot + 1.
  * *fresh: the block has no pages yet; get them and call psn_arena_ready, or psn_arena_free. */
-psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t flags, uint32_t holder,
-                          unsigned lock_flags, psn_ref *ref, bool *fresh);
+psn_status psn_arena_take(psn_segment *segment, uint64_t size, uint32_t holder, psn_ref *ref,
+                          bool *fresh);
 void psn_arena_ready(psn_segment *segment, psn_ref ref);
-/* A chunk: taken and backed. PSN_BUSY as the flags say. */
-psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, unsigned flags, psn_ref *ref);
+/* A chunk: taken and backed. Of about `size` bytes: what is warm is taken if it has room for `least`.
+ * PSN_BUSY as the flags say. */
+psn_status psn_arena_take_chunk(psn_segment *segment, uint64_t size, uint64_t least, unsigned flags,
+                                psn_ref *ref);
 /* Does nothing when the reference is stale. */
 void psn_arena_free(psn_segment *segment, psn_ref ref);
 void psn_arena_free_locked(psn_segment *segment, psn_ref ref);

@@ -90,10 +90,10 @@ static psn_status take(psn_segment *segment, uint64_t size, uint32_t *holder, ps
         return PSN_FULL;
     }
     let_consumer_catch_up(segment, size);
-    psn_status status = psn_arena_take(segment, size, 0, *holder, 0, ref, fresh);
+    psn_status status = psn_arena_take(segment, size, *holder, ref, fresh);
     if (status == PSN_FULL && psn_segment_is_time_to_sweep(segment)) {
         psn_segment_sweep(segment);
-        status = psn_arena_take(segment, size, 0, *holder, 0, ref, fresh);
+        status = psn_arena_take(segment, size, *holder, ref, fresh);
     }
     if (status == PSN_OK && *fresh && psn_segment_is_time_to_sweep(segment)) {
         /* Before the segment grows for good: the next ones may find what a dead process held. */

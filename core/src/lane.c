@@ -15,7 +15,7 @@ psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_ite
     }
     psn_ref chunk = 0;
     if (status == PSN_OK) {
-        status = psn_arena_take_chunk(segment, PSN_CHUNK_FIRST, 0, &chunk);
+        status = psn_arena_take_chunk(segment, PSN_CHUNK_FIRST, PSN_CHUNK_FIRST, 0, &chunk);
     }
     lane->put_at[0].chunk = lane->get_at[0].chunk = psn_ref_index(chunk);
     lane->trail = chunk;

@@ -7,17 +7,19 @@
 #include "lane.h"
 #include "peer.h"
 
-/* A reader that lags behind by a chunk gets larger ones: fewer to allocate, map and give back. */
+/* A reader that lags behind gets larger ones: fewer to allocate, map and give back. But none that is
+ * more than a quarter of what waits: a chunk is free for use again only when all of it was read. */
 static uint64_t next_chunk_size(const psn_lane *lane, uint64_t current) {
     int64_t backlog = (int64_t)(psn_load_relaxed64(&lane->bytes_in) -
                                 psn_load_relaxed64(&lane->bytes_out));
-    if (current < PSN_CHUNK_USUAL) { /* who sends little holds little */
-        return current * 4 < PSN_CHUNK_USUAL ? current * 4 : PSN_CHUNK_USUAL;
+    uint64_t size = PSN_CHUNK_USUAL;
+    if (current < size) { /* who sends little holds little */
+        return current * 4 < size ? current * 4 : size;
     }
-    if (backlog < (int64_t)current) {
-        return PSN_CHUNK_USUAL;
+    while (size < PSN_CHUNK_MAX && (int64_t)(size * 8) <= backlog) {
+        size *= 2;
     }
-    return current * 2 < PSN_CHUNK_MAX ? current * 2 : PSN_CHUNK_MAX;
+    return size;
 }
 
 /* A chunk that a put took and then did not use, or a new one. */
@@ -42,7 +44,7 @@ static psn_status take_spare(psn_lane_handle *handle, uint64_t need, uint64_t cu
     uint64_t size = next_chunk_size(lane, current);
     psn_ref chunk;
     psn_status status =
-        psn_arena_take_chunk(handle->segment, size > need ? size : need, flags, &chunk);
+        psn_arena_take_chunk(handle->segment, size > need ? size : need, need, flags, &chunk);
     if (status == PSN_OK) {
         psn_kill_point(PSN_KILL_PUT_CHUNK_TAKEN);
         lane->put_spare = chunk;

@@ -17,12 +17,14 @@ void psn_warmth_forget(psn_segment *segment);
 void psn_warmth_add(psn_segment *segment, uint32_t index);
 /* 0 when the list is empty, or damaged: an entry in use is never handed out a second time. */
 uint32_t psn_warmth_pop(psn_segment *segment, uint32_t number);
+/* A warm block to use: one of this class, or 0, also when one with fresh pages is better. */
+uint32_t psn_warmth_pop_buffer(psn_segment *segment, uint32_t number);
+/* For a chunk: of this class, or else of another, with room for `least`; 0 as above. */
+uint32_t psn_warmth_pop_chunk(psn_segment *segment, uint32_t number, uint64_t least);
 void psn_cold_add(psn_segment *segment, uint32_t index);
 uint32_t psn_cold_pop(psn_segment *segment);
 
-/* Is a block with fresh pages better than a warm one? */
-bool psn_warmth_prefers_fresh(psn_segment *segment, uint32_t number, uint64_t capacity);
-void psn_warmth_note_taken(psn_arena *arena, uint64_t capacity, bool fresh);
+void psn_warmth_note_taken(psn_arena *arena, uint64_t capacity, bool fresh, bool is_chunk);
 
 /* Has no buffer been taken or given back for a while? */
 bool psn_warmth_is_quiet(const psn_arena *arena);
