@@ -25,6 +25,7 @@
 #define WARM_MORE_CHUNKS (UINT64_C(56) << 20) /* at most, and only on demand */
 #define CHUNK_OTHER_MAX (UINT64_C(1) << 20)
 #define BURST (UINT64_C(96) << 20) /* taken while nothing is given back, or the other way round */
+#define BURST_BLOCKS 3U            /* but never so few */
 #define TURN_BYTES (UINT64_C(3) << 20) /* more than the private cache of most processors */
 #define HOT_NANOSECONDS (UINT64_C(1000) * 1000)
 #define HOT_TAKES_FOR_FRESH 4U /* some takes of a hot block cost as much as fresh pages */
@@ -193,13 +194,18 @@ static bool is_recent(uint64_t when, uint64_t now) {
     return when != 0 && now - when < DEMAND_LASTS;
 }
 
+/* A queue of two messages of 1 GiB gives back two in a row, and is no backlog. */
+static uint64_t burst_of(uint64_t capacity) {
+    return capacity * BURST_BLOCKS > BURST ? capacity * BURST_BLOCKS : BURST;
+}
+
 /* A block is taken. Where it has to be fresh although pages have just been given back, more should
  * have been kept; but not for a backlog that grows, which will not be there again. */
 void psn_warmth_note_taken(psn_arena *arena, uint64_t capacity, bool fresh, bool is_chunk) {
     uint64_t now = psn_now(), most = is_chunk ? WARM_MORE_CHUNKS : WARM_MORE;
     bool is_backlog = false;
     if (!is_chunk) {
-        is_backlog = arena->taken_since_freed > BURST;
+        is_backlog = arena->taken_since_freed > burst_of(capacity);
         arena->touched_at = now;
         arena->taken_since_freed += capacity;
         arena->freed_since_taken = 0;
@@ -236,7 +242,7 @@ psn_warmth psn_warmth_of_freed(psn_arena *arena, psn_block *block) {
     arena->touched_at = now;
     arena->taken_since_freed = 0;
     arena->freed_since_taken += block->capacity;
-    if (!is_watched && arena->freed_since_taken > BURST + more) {
+    if (!is_watched && arena->freed_since_taken > burst_of(block->capacity) + more) {
         arena->cooled_at = now;
         arena->keep_bytes = 0;
         return PSN_WARMTH_END_OF_BURST;

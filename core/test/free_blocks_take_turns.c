@@ -1,7 +1,10 @@
 /* Description: free blocks are used again in turn; the turn grows to more than a processor's cache
  * while blocks come back at once from another processor, and stays short where nothing hurries;
- * a backlog's memory is given back when it has been read, also the second time. */
+ * a backlog's memory is given back when it has been read, also the second time; two large blocks
+ * are none. */
+#include "arena.h"
 #include "harness.h"
+#include "peer.h"
 #include "segment.h"
 
 #define SIZE (UINT64_C(64) << 10)
@@ -75,6 +78,33 @@ static void backlog_comes_and_goes(void) {
     CHECK(memory_now().committed_bytes < MEBIBYTE);
 }
 
+/* Taken and given back without pages of their own: for what is decided, their number is enough. */
+static void use_large(uint64_t size, int count) {
+    psn_ref refs[16];
+    for (int i = 0; i < count; i++) {
+        bool fresh;
+        CHECK_STATUS(PSN_OK, psn_arena_take(segment, size, psn_peer_slot(segment), &refs[i], &fresh));
+        if (fresh) {
+            psn_arena_ready(segment, refs[i]);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        psn_block_drop(segment, refs[i]);
+    }
+}
+
+/* Two of 1 GiB are more bytes than a backlog of small ones, and no backlog. */
+static void large_blocks_are_used_again(void) {
+    const uint64_t large = 1024 * MEBIBYTE;
+    start_anew();
+    for (int round = 0; round < 4; round++) {
+        use_large(large, 2);
+    }
+    CHECK(memory_now().warm_bytes >= 2 * large);
+    use_large(large, 12);
+    CHECK(memory_now().warm_bytes < large);
+}
+
 /* Where somebody always waits a backlog stays warm, until it has been left alone and one waits. */
 static void paired_queues_stay_warm_until_quiet(void) {
     enum { COUNT = 300 };
@@ -139,6 +169,7 @@ int main(void) {
     for (int round = 0; round < 3; round++) {
         backlog_comes_and_goes();
     }
+    large_blocks_are_used_again();
     psn_queue_detach(queue);
     paired_queues_stay_warm_until_quiet();
     a_wait_for_many_cools();
