@@ -20,7 +20,7 @@ typedef struct {
     PyTypeObject *queue_type, *channel_type, *buffer_type;
     PyTypeObject *chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
     PyTypeObject *input_iterator_type;
-    PyTypeObject *single_call_type, *ticket_book_type;
+    PyTypeObject *single_call_type, *ticket_book_type, *pending_result_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
@@ -121,13 +121,14 @@ extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
 
 /* ---- for the pool: chunk_object.c, single_call.c, ticket_book.c, result_line.c, result_iterator.c,
- * input_iterator.c, intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
+ * pending_result.c, input_iterator.c, intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
 extern PyType_Spec psn_single_call_spec;
 extern PyType_Spec psn_ticket_book_spec;
 extern PyType_Spec psn_result_line_spec;
 extern PyType_Spec psn_result_iterator_spec;
+extern PyType_Spec psn_pending_result_spec;
 extern PyType_Spec psn_input_iterator_spec;
 extern PyType_Spec psn_work_loop_spec;
 PyObject *psn_py_take_results(PyObject *module, PyObject *const *args, Py_ssize_t nargs);

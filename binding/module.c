@@ -112,6 +112,7 @@ module_exec(PyObject *module)
         add_type(module, &psn_ticket_book_spec, &state->ticket_book_type) < 0 ||
         add_type(module, &psn_result_line_spec, &state->result_line_type) < 0 ||
         add_type(module, &psn_result_iterator_spec, &state->result_iterator_type) < 0 ||
+        add_type(module, &psn_pending_result_spec, &state->pending_result_type) < 0 ||
         add_type(module, &psn_input_iterator_spec, &state->input_iterator_type) < 0 ||
         add_type(module, &psn_work_loop_spec, &state->work_loop_type) < 0)
         return -1;

@@ -11,6 +11,7 @@
  * a call that was entered and not put is taken back by the engine.
  */
 #include "ticket_book.h"
+#include "pending_result.h"
 #include "plain.h"
 #include "queue_object.h"
 #include "references.h"
@@ -82,25 +83,6 @@ new_chunk(psn_single_call *call, PyObject *arguments)
     return chunk;
 }
 
-/* The object that the caller gets: what ApplyResult.__init__ makes of these three. */
-static PyObject *
-new_result(psn_ticket_book *self, PyObject *pool, PyObject *engine, psn_single_call *call)
-{
-    static PyObject *names[3];
-    PyObject *values[] = {pool, engine, (PyObject *)call};
-    if (names[0] == NULL) {
-        names[2] = PyUnicode_InternFromString("_call");
-        names[1] = PyUnicode_InternFromString("_engine");
-        names[0] = PyUnicode_InternFromString("_pool");
-    }
-    PyObject *result = self->result_type->tp_alloc(self->result_type, 0);
-    for (int i = 0; result != NULL && i < 3; i++) {
-        if (names[i] == NULL || PyObject_SetAttr(result, names[i], values[i]) < 0)
-            Py_CLEAR(result);
-    }
-    return result;
-}
-
 /* Gives the chunk a ticket and puts its message.  The lock is held.  -1 with an exception. */
 static int
 enter_and_put(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
@@ -168,7 +150,9 @@ book_apply_async(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         Py_RETURN_NONE;
     psn_single_call *call = new_call(self);
     psn_chunk *chunk = call == NULL ? NULL : new_chunk(call, args[3]);
-    PyObject *result = chunk == NULL ? NULL : new_result(self, args[0], args[1], call);
+    PyObject *result = NULL;
+    if (chunk != NULL)
+        result = psn_pending_result_new(self->result_type, args[0], args[1], (PyObject *)call);
     if (result != NULL && (status = begin(self, call, chunk)) != 0) {
         Py_CLEAR(result);
         if (status > 0)
@@ -189,9 +173,11 @@ book_lay_short_way(PyObject *op, PyObject *args)
                           &result_type))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)call_type, psn_module_state.single_call_type) ||
+        !PyType_IsSubtype((PyTypeObject *)result_type, psn_module_state.pending_result_type) ||
         !PyObject_TypeCheck(self->tasks, psn_module_state.queue_type) || !PyIter_Check(numbers)) {
         PyErr_SetString(PyExc_TypeError,
-                        "the short way needs a Queue, an iterator of numbers and a SingleCall type");
+                        "the short way needs a Queue, an iterator of numbers, a SingleCall type and "
+                        "a PendingResult type");
         return NULL;
     }
     Py_XSETREF(self->acquire, Py_NewRef(acquire));

@@ -261,6 +261,13 @@ class ResultIterator:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 
+class PendingResult:
+    """A base class: whose result it is."""
+
+    _pool: Any
+    _engine: Any
+    _call: Any
+
 class InputIterator:
     """The items of ``source``; those that somebody else could change as ``keep(item)``.
 

@@ -198,6 +198,16 @@ def test_forked_child_is_told(pool: Any) -> None:
     assert pool.apply_async(tasks.double, (3,)).get() == 6
 
 
+def test_a_result_is_one_object(pool: Any) -> None:
+    """A dictionary for each would be as much again for the garbage collector to walk over."""
+    results = [pool.apply_async(tasks.double, (value,)) for value in range(3)]
+    assert [2 * value for value in range(3)] == [result.get() for result in results]
+    held = [thing for result in results for thing in gc.get_referents(result)]
+    assert [thing for thing in held if type(thing) is dict] == []
+    results[1].remark = "still takes attributes"
+    assert results[1].remark == "still takes attributes"
+
+
 class _Noted(list[Any]):
     """A list that a weak reference can watch."""
 
@@ -214,5 +224,18 @@ def test_cycles_through_a_call_are_collected(pool: Any) -> None:
         value.extend([result, mark])
         argument.extend([result, mark])
     del argument, result, value, mark
+    gc.collect()
+    assert [reference() for reference in watched] == [None] * 3
+
+
+def test_cycles_through_a_result_are_collected(pool: Any) -> None:
+    """A result that holds itself by an attribute goes with what it holds."""
+    watched = []
+    for _ in range(3):
+        result = pool.apply_async(tasks.double, (1,))
+        assert result.get() == 2
+        result.mark = _Noted([result])
+        watched.append(weakref.ref(result.mark))
+    del result
     gc.collect()
     assert [reference() for reference in watched] == [None] * 3

@@ -23,6 +23,7 @@ __all__ = [
     "Flag",
     "InputIterator",
     "ParkingLot",
+    "PendingResult",
     "Queue",
     "ResultIterator",
     "ResultLine",
@@ -41,7 +42,7 @@ __all__ = [
     "wait",
 ]
 
-_INTERFACE = "45a45ea99149"
+_INTERFACE = "624722356e08"
 """The digest of ``_native.pyi``, which an extension of these sources has as well."""
 
 
@@ -82,6 +83,7 @@ try:
         Flag,
         InputIterator,
         ParkingLot,
+        PendingResult,
         Queue,
         ResultIterator,
         ResultLine,

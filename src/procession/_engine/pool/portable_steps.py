@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Chunk",
     "InputIterator",
+    "PendingResult",
     "ResultIterator",
     "ResultLine",
     "SingleCall",
@@ -221,6 +222,12 @@ class SingleCall:
     begun = False
     has_callback = False
     has_keywords = False
+
+
+class PendingResult:
+    """A base class: whose result it is."""
+
+    __slots__ = ("_call", "_engine", "_pool")
 
 
 class TicketBook:

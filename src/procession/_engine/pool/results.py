@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import TimeoutError  # noqa: A004  # the one to raise
 from procession._engine.pool.calls import Failure
-from procession._engine.pool.steps import ResultIterator
+from procession._engine.pool.steps import PendingResult, ResultIterator
 
 if TYPE_CHECKING:
     from procession._engine.pool.calls import Call
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["ApplyResult", "AsyncResult", "IMapIterator", "IMapUnorderedIterator", "MapResult"]
 
 
-class ApplyResult(standard.ApplyResult):  # type: ignore[type-arg]
+class ApplyResult(PendingResult, standard.ApplyResult):  # type: ignore[type-arg]
     """The result of a call that goes on by itself."""
 
     __module__ = "procession.pool"
 
+    _pool: Any  # keeps the pool from being collected
+    _engine: Engine | ThreadEngine
+    _call: Any
+
     def __init__(self, pool: Any, engine: Engine | ThreadEngine, call: Call) -> None:
-        # Not the base's __init__, which would make a result of its own machinery.
-        self._pool = pool  # keeps the pool from being collected
+        # Not the standard library's __init__, which would make a result of its own machinery.
+        self._pool = pool
         self._engine = engine
-        self._call: Any = call
+        self._call = call
 
     @property
     def _job(self) -> int:

@@ -5,6 +5,7 @@ Both forms do the same, and the tests of the pool run on both.
 - ``Chunk``: tasks that travel as one message, and how far they have come;
 - ``SingleCall``: the fields of a call of one task;
 - ``TicketBook``: the table of messages on their way, and the short way of single calls;
+- ``PendingResult``: the fields of a result object;
 - ``InputIterator``: the items of an iterator, each as it was when it was read;
 - ``ResultLine``: an iterator's results until they are taken;
 - ``ResultIterator``: from there to the loop that takes them;
@@ -21,6 +22,7 @@ from procession._engine.ipc import transport
 __all__ = [
     "Chunk",
     "InputIterator",
+    "PendingResult",
     "ResultIterator",
     "ResultLine",
     "SingleCall",
@@ -36,6 +38,7 @@ if TYPE_CHECKING or transport.NAME == "native":
     from procession._engine.native import (
         Chunk,
         InputIterator,
+        PendingResult,
         ResultIterator,
         ResultLine,
         SingleCall,
@@ -50,6 +53,7 @@ else:
     from procession._engine.pool.portable_steps import (
         Chunk,
         InputIterator,
+        PendingResult,
         ResultIterator,
         ResultLine,
         SingleCall,
