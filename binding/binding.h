@@ -18,7 +18,7 @@ typedef struct {
     PyObject *full, *empty; /* queue.Full, queue.Empty */
     PyObject *buffer_too_short;
     PyTypeObject *queue_type, *channel_type, *buffer_type;
-    PyTypeObject *chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
+    PyTypeObject *chunk_type, *brief_chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
     PyTypeObject *input_iterator_type;
     PyTypeObject *single_call_type, *ticket_book_type, *pending_result_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
@@ -124,6 +124,7 @@ extern PyType_Spec psn_channel_spec;
  * pending_result.c, input_iterator.c, intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
+extern PyType_Spec psn_brief_chunk_spec;
 extern PyType_Spec psn_single_call_spec;
 extern PyType_Spec psn_ticket_book_spec;
 extern PyType_Spec psn_result_line_spec;

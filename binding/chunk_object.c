@@ -3,6 +3,10 @@
  * Delivering results is one step under the GIL: they are where they belong and are counted as
  * delivered, or neither.  What was delivered before is left alone, so delivering a message again
  * after an interruption changes nothing.
+ *
+ * BriefChunk is the same for the short way of single calls (ticket_book.c), of which thousands may be
+ * under way: without what the garbage collector needs to walk over it, and without a tuple for
+ * its one item.
  */
 #include "chunk_object.h"
 #include "result_line.h"
@@ -12,7 +16,8 @@
 bool
 psn_is_chunk(PyObject *obj)
 {
-    return PyObject_TypeCheck(obj, psn_module_state.chunk_type);
+    return Py_IS_TYPE(obj, psn_module_state.brief_chunk_type) ||
+           PyObject_TypeCheck(obj, psn_module_state.chunk_type);
 }
 
 static int
@@ -71,8 +76,8 @@ chunk_deliver(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
-psn_chunk *
-psn_chunk_new(PyTypeObject *type, PyObject *call, PyObject *items)
+static psn_chunk *
+new_chunk(PyTypeObject *type, PyObject *call, PyObject *items)
 {
     psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -87,6 +92,21 @@ psn_chunk_new(PyTypeObject *type, PyObject *call, PyObject *items)
     return self;
 }
 
+psn_chunk *
+psn_chunk_of_one(PyObject *call, PyObject *item)
+{
+    PyObject *items = PyTuple_Pack(1, item);
+    psn_chunk *chunk = items == NULL ? NULL : new_chunk(psn_module_state.chunk_type, call, items);
+    Py_XDECREF(items);
+    return chunk;
+}
+
+psn_chunk *
+psn_brief_chunk_new(PyObject *call, PyObject *item)
+{
+    return new_chunk(psn_module_state.brief_chunk_type, call, item);
+}
+
 static PyObject *
 chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -99,7 +119,7 @@ chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t size = PyObject_Size(items);
     if (size < 0)
         return NULL;
-    psn_chunk *self = psn_chunk_new(type, call, items);
+    psn_chunk *self = new_chunk(type, call, items);
     if (self == NULL)
         return NULL;
     Py_SETREF(self->sink, Py_NewRef(sink));
@@ -159,6 +179,22 @@ chunk_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+static void
+brief_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    drop_all((psn_chunk *)op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+brief_items(PyObject *op, void *ignored)
+{
+    (void)ignored;
+    return PyTuple_Pack(1, ((psn_chunk *)op)->items);
+}
+
 static PyMethodDef chunk_methods[] = {
     {"deliver", (PyCFunction)(void (*)(void))chunk_deliver, METH_FASTCALL,
      PyDoc_STR("deliver(offset, values, seconds)\n\nTake in the results of the tasks from offset "
@@ -169,19 +205,32 @@ static PyMethodDef chunk_methods[] = {
 #define MEMBER(name, type, flags, text)                                                           \
     {#name, type, offsetof(psn_chunk, name), flags, PyDoc_STR(text)}
 
+#define MEMBERS_OF_BOTH                                                                            \
+    MEMBER(call, T_OBJECT, READONLY, "Whose tasks these are."),                                    \
+        MEMBER(attempts, T_OBJECT, READONLY, "The deaths that each of them is blamed for."),       \
+        MEMBER(kept, T_OBJECT, 0, "What must live until they have ended."),                        \
+        MEMBER(value, T_OBJECT, READONLY, "The result, where there is no sink."),                  \
+        MEMBER(first, T_PYSSIZET, READONLY, "The first task's index in the call."),                \
+        MEMBER(size, T_PYSSIZET, READONLY, "How many tasks."),                                     \
+        MEMBER(ticket, T_LONGLONG, 0, "The message's number in the task queue, -1 for none."),     \
+        MEMBER(delivered, T_PYSSIZET, 0, "How many of them have ended."),                          \
+        MEMBER(ran, T_PYSSIZET, 0, "Results whose time nobody has learned yet."),                  \
+        MEMBER(seconds, T_DOUBLE, 0, "That time.")
+
 static PyMemberDef chunk_members[] = {
-    MEMBER(call, T_OBJECT, READONLY, "Whose tasks these are."),
+    MEMBERS_OF_BOTH,
     MEMBER(items, T_OBJECT, READONLY, "What the tasks are about."),
-    MEMBER(attempts, T_OBJECT, READONLY, "The deaths of workers that each of them is blamed for."),
-    MEMBER(kept, T_OBJECT, 0, "What must live until they have ended."),
-    MEMBER(value, T_OBJECT, READONLY, "The result, where there is no sink."),
-    MEMBER(first, T_PYSSIZET, READONLY, "The first task's index in the call."),
-    MEMBER(size, T_PYSSIZET, READONLY, "How many tasks."),
-    MEMBER(ticket, T_LONGLONG, 0, "The message's number in the task queue, -1 for none."),
-    MEMBER(delivered, T_PYSSIZET, 0, "How many of them have ended."),
-    MEMBER(ran, T_PYSSIZET, 0, "Results whose time nobody has learned yet."),
-    MEMBER(seconds, T_DOUBLE, 0, "That time."),
     {NULL, 0, 0, 0, NULL},
+};
+
+static PyMemberDef brief_members[] = {
+    MEMBERS_OF_BOTH,
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef brief_references[] = {
+    {"items", brief_items, NULL, PyDoc_STR("What the task is about, alone in a tuple."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot chunk_slots[] = {
@@ -200,4 +249,20 @@ PyType_Spec psn_chunk_spec = {
     .basicsize = sizeof(psn_chunk),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = chunk_slots,
+};
+
+static PyType_Slot brief_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("A Chunk of one task, made by the short way of a call only.")},
+    {Py_tp_dealloc, PSN_SLOT(brief_dealloc)},
+    {Py_tp_methods, chunk_methods},
+    {Py_tp_members, brief_members},
+    {Py_tp_getset, brief_references},
+    {0, NULL},
+};
+
+PyType_Spec psn_brief_chunk_spec = {
+    .name = "procession._native.BriefChunk",
+    .basicsize = sizeof(psn_chunk),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = brief_slots,
 };

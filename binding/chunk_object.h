@@ -6,7 +6,9 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *call, *items, *attempts;
+    PyObject *call;
+    PyObject *items; /* a sequence; of a brief chunk the one item */
+    PyObject *attempts;
     PyObject *kept;  /* or NULL: what must live until the tasks have ended */
     PyObject *sink;  /* a list, a ResultLine, or None: then the result is kept in value */
     PyObject *value;
@@ -19,7 +21,9 @@ typedef struct {
 
 bool psn_is_chunk(PyObject *obj);
 /* The one task of a call that keeps its result itself; NULL with an exception. */
-psn_chunk *psn_chunk_new(PyTypeObject *type, PyObject *call, PyObject *items);
+psn_chunk *psn_chunk_of_one(PyObject *call, PyObject *item);
+/* As above.  The garbage collector does not know of it: nothing in `item` may lead back to it. */
+psn_chunk *psn_brief_chunk_new(PyObject *call, PyObject *item);
 /* Takes in the results of the tasks from `offset` on: all of a sequence, or the one value.
  * -1 with an exception. */
 int psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values,

@@ -108,6 +108,7 @@ module_exec(PyObject *module)
         add_type(module, &psn_parking_lot_spec, &state->parking_lot_type) < 0 ||
         add_type(module, &psn_queue_spec, &state->queue_type) < 0 ||
         add_type(module, &psn_chunk_spec, &state->chunk_type) < 0 ||
+        add_type(module, &psn_brief_chunk_spec, &state->brief_chunk_type) < 0 ||
         add_type(module, &psn_single_call_spec, &state->single_call_type) < 0 ||
         add_type(module, &psn_ticket_book_spec, &state->ticket_book_type) < 0 ||
         add_type(module, &psn_result_line_spec, &state->result_line_type) < 0 ||

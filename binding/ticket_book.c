@@ -71,26 +71,18 @@ are_fixed(PyObject *arguments)
 static psn_chunk *
 new_chunk(psn_single_call *call, PyObject *arguments)
 {
-    PyObject *items = PyTuple_Pack(1, arguments);
-    if (items == NULL)
-        return NULL;
-    psn_chunk *chunk = psn_chunk_new(psn_module_state.chunk_type, (PyObject *)call, items);
-    if (chunk != NULL && are_fixed(arguments)) {
-        PyObject_GC_UnTrack(chunk); /* no reference leads back to it, as in its call */
-        PyObject_GC_UnTrack(items);
-    }
-    Py_DECREF(items);
-    return chunk;
+    /* A brief one is not looked at by the collector: no reference leads back to it, as in its call. */
+    return are_fixed(arguments) ? psn_brief_chunk_new((PyObject *)call, arguments)
+                                : psn_chunk_of_one((PyObject *)call, arguments);
 }
 
 /* Gives the chunk a ticket and puts its message.  The lock is held.  -1 with an exception. */
 static int
-enter_and_put(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
+enter_and_put(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk, PyObject *arguments)
 {
     PyObject *ticket = PyLong_FromLongLong(self->next);
     PyObject *message =
-        ticket == NULL ? NULL
-                       : PyTuple_Pack(3, ticket, self->recipe_text, PyTuple_GET_ITEM(chunk->items, 0));
+        ticket == NULL ? NULL : PyTuple_Pack(3, ticket, self->recipe_text, arguments);
     Py_XDECREF(ticket);
     if (message == NULL)
         return -1;
@@ -110,11 +102,11 @@ enter_and_put(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
 
 /* As above, under the lock.  -1 with an exception; 1: no more calls are taken. */
 static int
-begin(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk)
+begin(psn_ticket_book *self, psn_single_call *call, psn_chunk *chunk, PyObject *arguments)
 {
     if (call_method(self->acquire) < 0)
         return -1;
-    int status = self->is_open ? enter_and_put(self, call, chunk) : 1;
+    int status = self->is_open ? enter_and_put(self, call, chunk, arguments) : 1;
     if (status < 0) {
         PyObject *error = take_exception();
         PyObject *taken = PyObject_CallFunctionObjArgs(self->take_back, call, error, NULL);
@@ -153,7 +145,7 @@ book_apply_async(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     PyObject *result = NULL;
     if (chunk != NULL)
         result = psn_pending_result_new(self->result_type, args[0], args[1], (PyObject *)call);
-    if (result != NULL && (status = begin(self, call, chunk)) != 0) {
+    if (result != NULL && (status = begin(self, call, chunk, args[3])) != 0) {
         Py_CLEAR(result);
         if (status > 0)
             result = Py_NewRef(Py_None);

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.pool import mail
 from procession._engine.pool.states import CLOSE
-from procession._engine.pool.steps import Chunk, take_results
+from procession._engine.pool.steps import take_results
 
 if TYPE_CHECKING:
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger
+    from procession._engine.pool.steps import Chunk
 
 __all__ = ["Intake"]
 
@@ -120,10 +121,10 @@ class Intake:
             finally:
                 self._taking = taking
         with self._lock:
-            if isinstance(entry, Chunk):
-                self._look_at(entry)
-            elif entry is not None:
+            if type(entry) is tuple:
                 self._take_in_message(entry, values)
+            elif entry is not None:
+                self._look_at(entry)
 
     def _take_in_message(self, message: tuple[Any, ...], values: Any) -> None:
         if self._starts.is_report(message):
