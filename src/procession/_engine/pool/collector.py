@@ -245,10 +245,13 @@ class Collector:
         if self._followers or not calls:
             return 0.0
         nap = _LONGEST_NAP_SECONDS
-        for call in tuple(calls.values()):
-            if call.single:
-                return 0.0
-            nap = min(nap, call.seconds_to_sleep())
+        try:  # not over a copy: thousands of single calls may wait, of which the first is enough
+            for call in calls.values():
+                if call.single:
+                    return 0.0
+                nap = min(nap, call.seconds_to_sleep())
+        except RuntimeError:  # another thread began or ended a call: things change too fast to nap
+            return 0.0
         return nap if nap >= _SHORTEST_NAP_SECONDS else 0.0
 
     def _nap(self, seconds: float) -> None:
