@@ -25,7 +25,7 @@ import procession
 
 def live(ready):
     ready.send(os.getpid())
-    time.sleep(3600)
+    time.sleep(300)
 
 def start(context, daemon, ready):
     process = context.Process(target=live, args=(ready,), daemon=daemon)
@@ -48,14 +48,14 @@ if __name__ == "__main__":
         print(ours.recv(), flush=True)
     # A fork that nobody told of the children: it must not keep them alive.
     if os.fork() == 0:
-        time.sleep(3600)
+        time.sleep(300)
         os._exit(0)
     print("ready", flush=True)
     {ending}
 """
 
 ENDINGS = {
-    "kill": "time.sleep(3600)",
+    "kill": "time.sleep(300)",
     "exit at once": "sys.stdin.readline(); os._exit(3)",
     "exec": "sys.stdin.readline(); os.execv(sys.executable, [sys.executable, '-c', ''])",
 }
