@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 __all__ = ["Pace", "usable_cpus"]
@@ -120,11 +119,16 @@ def _allowed_cpus() -> int:
 def _cgroup_cpus() -> int | None:
     """CPUs that the control group's quota amounts to, rounded up; None without a quota."""
     with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        quota, period = _words("/sys/fs/cgroup/cpu.max")
         return None if quota == "max" else -(-int(quota) // int(period))
     with suppress(OSError, ValueError):
-        folder = Path("/sys/fs/cgroup/cpu")
-        granted = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
-        span = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
-        return -(-granted // span) if granted > 0 else None
+        (granted,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+        (span,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+        return -(-int(granted) // int(span)) if int(granted) > 0 else None
     return None
+
+
+def _words(path: str) -> list[str]:
+    # pathlib is half a MiB of modules, for which a pool has no other use.
+    with open(path, encoding="ascii") as file:  # noqa: PTH123
+        return file.read().split()
