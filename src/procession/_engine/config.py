@@ -40,8 +40,15 @@ def forced_transport() -> TransportName | None:
     return "native" if name == "native" else "portable"
 
 
+_DEBUG_AS_KEPT: Final[bytes | str] = DEBUG if os.name == "nt" else os.fsencode(DEBUG)
+
+
 def debug() -> bool:
     """Whether PROCESSION_DEBUG asks for a commentary on stderr."""
+    # Asked at each start, where every function that runs is a page to be copied by a fork: look
+    # into the dict that ``os.environ`` wraps in five of them.
+    if _DEBUG_AS_KEPT not in getattr(os.environ, "_data", (_DEBUG_AS_KEPT,)):
+        return False
     return os.environ.get(DEBUG, "").strip().lower() not in ("", "0", "no", "off", "false")
 
 

@@ -49,8 +49,7 @@ class OwnFd:
         if fd >= 0 and os.getpid() == self._owner:
             os.close(fd)
 
-    def __del__(self) -> None:
-        self()
+    __del__ = __call__
 
 
 def file_identity(fd: int) -> tuple[int, int]:

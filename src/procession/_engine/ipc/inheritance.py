@@ -76,6 +76,8 @@ def weaken_unreachable(root: object) -> None:
 
     To be called in a forked child, with its Process object, before anything of the user runs.
     """
+    if not _live.data:  # type: ignore[attr-defined]  # as in most children; iterating is more work
+        return
     candidates = {id(connection): connection for connection in registered()}
     if not candidates:
         return

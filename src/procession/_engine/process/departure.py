@@ -8,11 +8,12 @@ own, which tools like coverage replace and must find in use.
 
 from __future__ import annotations
 
+import sys
 from multiprocessing import reduction
 
 from procession._engine.ipc.inheritance import weaken_unreachable
 from procession._engine.process import child
-from procession._engine.process.executor import serve_executors
+from procession._engine.process.executor import EXECUTOR, serve_executors
 from procession._engine.process.main_module import NameAndMore
 from procession._engine.wire.main_module import MAIN
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Luggage:
-    """The descriptors that a child is given: where to report, and its parent's lifeline.
+    """What a child that is no fork is given: where to report, and its parent's lifeline.
 
     It is pickled before the process, so that in the child it is there, and reports,
     when the process itself cannot be unpickled.
@@ -44,11 +45,14 @@ class Luggage:
 class Departure:
     """A process on its way into a child."""
 
-    def __init__(self, process: BaseProcess, luggage: Luggage) -> None:
+    def __init__(self, process: BaseProcess, report: ReportFile, lifeline_fd: int) -> None:
         self.process = process
-        self.luggage = luggage
-        serve_executors()
-        if MAIN.before_start():
+        self.report = report
+        self.lifeline_fd = lifeline_fd
+        # Two short looks, which save nearly every start some functions.
+        if EXECUTOR in sys.modules:
+            serve_executors()
+        if getattr(sys.modules.get("__main__"), "__file__", None) is None and MAIN.before_start():
             from procession._engine.wire import pickler  # noqa: PLC0415  # few forks need it
 
             pickler.know_classes_of_main()
@@ -63,10 +67,12 @@ class Departure:
         from procession._engine.wire import pickler  # noqa: PLC0415  # no fork needs it
 
         # By value at once, not as a second try: descriptors may be promised to the child once.
-        return child.arrive, (self.luggage, pickler.by_value(self.process))
+        luggage = Luggage(self.report, self.lifeline_fd)
+        return child.arrive, (luggage, pickler.by_value(self.process))
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:  # noqa: ARG002  # the lifeline tells
         """In a forked child: do our part, then run the process.  Returns the exit code."""
-        MAIN.be_forked()
+        if getattr(sys.modules.get("__main__"), "__file__", None) is None:
+            MAIN.be_forked()
         weaken_unreachable(self.process)
-        return child.become(self.process, self.luggage.lifeline_fd, self.luggage.report)
+        return child.become(self.process, self.lifeline_fd, self.report)

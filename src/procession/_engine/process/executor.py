@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["serve_executors"]
+__all__ = ["EXECUTOR", "serve_executors"]
+
+EXECUTOR = "concurrent.futures.process"
 
 
 def serve_executors() -> None:
     """Register the reducer, if the program has loaded the executor."""
-    module = sys.modules.get("concurrent.futures.process")
+    module = sys.modules.get(EXECUTOR)
     if module is None:
         return
     kind = getattr(module, "_CallItem", None)

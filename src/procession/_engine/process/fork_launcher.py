@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from multiprocessing import popen_fork, util
 
 from procession._engine.lifecycle import OwnFd
+from procession._engine.process.deafness import run_deaf
 from procession._engine.process.launcher import HAS_PIDFD, Launcher, open_pidfd
 
 TYPE_CHECKING = False
@@ -19,28 +21,27 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+ATEXIT_RUNS_IN_CHILDREN = sys.version_info >= (3, 13)
+
+
 class ForkPopen(Launcher, popen_fork.Popen):
     """Launch by fork."""
 
     finalizer: Any
 
-    def _check_room(self, fd: int) -> None:
-        if HAS_PIDFD:
-            os.close(os.dup(fd))  # one is all it takes
-        else:
-            super()._check_room(fd)
+    _checks_room = not HAS_PIDFD
 
     def _launch(self, process_obj: Any) -> None:
         if not HAS_PIDFD:
-            self._begin(lambda: super(ForkPopen, self)._launch(process_obj))  # type: ignore[misc]
+            self._begin(partial(super()._launch, process_obj))  # type: ignore[misc]
             return
-
-        def fork() -> None:
+        os.close(os.dup(process_obj.lifeline_fd))  # is there room for the pidfd?
+        if self._begins_deaf:
+            run_deaf(partial(self._fork, process_obj))
+        else:
             self.pid = os.fork()
             if self.pid == 0:
                 _become(process_obj)
-
-        self._begin(fork)
         try:
             self.sentinel = open_pidfd(self.pid)
         except OSError:
@@ -50,16 +51,21 @@ class ForkPopen(Launcher, popen_fork.Popen):
             raise
         self.finalizer = OwnFd(self.sentinel)
 
+    def _fork(self, process_obj: Any) -> None:
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(process_obj)
+
 
 def _become(departure: Any) -> NoReturn:
     """In the child: run the process, and end without what the parent does at its end."""
     code = 1
     try:
-        if sys.version_info >= (3, 13):  # as of this version, children run what they registered
+        if ATEXIT_RUNS_IN_CHILDREN:  # as of this version, children run what they registered
             import atexit  # noqa: PLC0415  # is there since the start of the interpreter
 
             atexit._clear()  # noqa: SLF001
-            atexit.register(util._exit_function)  # noqa: SLF001
+            atexit.register(util._exit_function)  # type: ignore[attr-defined]  # noqa: SLF001
             try:
                 code = departure._bootstrap()  # noqa: SLF001
             finally:

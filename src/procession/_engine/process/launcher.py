@@ -9,7 +9,8 @@ library's to
 - let threads wait for one child together: one of them collects the exit code, all see it.
 
 A fork copies what its parent has loaded, and each page that parent or child then writes to.  So
-these modules import little, and do little between a fork and the wait for its end.
+these modules import little, and do little between a fork and the wait for its end, in few
+functions: each that runs is written to (its references are counted), and so is its code.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import threading
 
 from procession._engine.config import debug, explain
 from procession._engine.process.deafness import run_deaf
-from procession._engine.process.departure import Departure, Luggage
+from procession._engine.process.departure import Departure
 from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.reporting import Report
 
@@ -52,6 +53,8 @@ class Launcher(_Base):
     _report: Report
     _is_our_child = True
     """Whether the system tells us of its end, as it tells the parent."""
+    _checks_room = True
+    """Whether the launch could run out of descriptors half-way, and so does not begin then."""
 
     def __init__(self, process_obj: BaseProcess) -> None:
         self._parent_pid = os.getpid()
@@ -61,9 +64,9 @@ class Launcher(_Base):
         self._report = Report()
         lifeline_fd = LIFELINE.share()
         try:
-            self._check_room(lifeline_fd)
-            luggage = Luggage(self._report.file, lifeline_fd)
-            super().__init__(Departure(process_obj, luggage))  # type: ignore[arg-type]
+            if self._checks_room:
+                check_room(lifeline_fd)
+            super().__init__(Departure(process_obj, self._report, lifeline_fd))  # type: ignore[arg-type]
             if self._explains:
                 explain("started %s, pid %d, by %s", process_obj.name, self.pid, self.method)
         except BaseException:
@@ -79,10 +82,6 @@ class Launcher(_Base):
         else:
             start()
 
-    def _check_room(self, fd: int) -> None:
-        """Raise OSError where the launch would run out of descriptors half-way."""
-        check_room(fd)
-
     @property
     def exception(self) -> BaseException | None:
         """The exception that ended the child; None while it runs, and after a good end."""
@@ -94,18 +93,14 @@ class Launcher(_Base):
             return self.returncode  # a fork's copy of the object: not its child
         with self._collecting:
             known = self.returncode is not None
-            code = self._poll(flag)
+            code = super().poll(flag)
+            if code is None and self._lost_its_status():
+                code = self.returncode = UNKNOWN_EXIT_CODE
             if code is not None:
                 self._report.collect()
                 if not known and self._explains:
                     explain("the process with pid %d has ended: exit code %d", self.pid, code)
             return code
-
-    def _poll(self, flag: int) -> int | None:
-        code = super().poll(flag)
-        if code is None and self._lost_its_status():
-            code = self.returncode = UNKNOWN_EXIT_CODE
-        return code
 
     def _lost_its_status(self) -> bool:
         """Whether it has ended and somebody else was told.
@@ -122,8 +117,11 @@ class Launcher(_Base):
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end, at most ``timeout`` seconds; return the exit code or None."""
-        if self.returncode is None and not _is_ready(self.sentinel, timeout):
-            return None
+        if self.returncode is None:
+            poller = select.poll()
+            poller.register(self.sentinel, select.POLLIN)
+            if not poller.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))):
+                return None
         return self.poll(0)
 
     def interrupt(self) -> None:
@@ -160,14 +158,6 @@ def _has_pidfd() -> bool:
 
 HAS_PIDFD = _has_pidfd()
 """Whether the system has them; sandboxes may refuse what the kernel knows."""
-
-
-def _is_ready(sentinel: int, timeout: float | None) -> bool:
-    """Wait for a sentinel, at most ``timeout`` seconds; return whether it is ready."""
-    poller = select.poll()
-    poller.register(sentinel, select.POLLIN)
-    milliseconds = None if timeout is None else max(0, math.ceil(timeout * 1000))
-    return bool(poller.poll(milliseconds))
 
 
 def check_room(fd: int) -> None:

@@ -14,34 +14,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-LAUNCHERS: dict[str, Callable[[Any], Any]] = {}
-"""Start method -> launcher; holds the methods that this system has."""
+__all__ = ["launcher_of"]
+
+
+def launcher_of(method: str) -> Callable[[Any], Any]:
+    """Return what launches a process by this method.  Raises KeyError where the system has none."""
+    return _IMPORTS[method]()
+
+
+_IMPORTS: dict[str, Callable[[], Callable[[Any], Any]]] = {}
 
 if sys.platform == "win32":
-    from multiprocessing.popen_spawn_win32 import Popen
 
-    LAUNCHERS["spawn"] = Popen
+    def _windows() -> Callable[[Any], Any]:
+        from multiprocessing.popen_spawn_win32 import Popen  # noqa: PLC0415  # as below
+
+        return Popen
+
+    _IMPORTS["spawn"] = _windows
 else:
 
-    def _launch_by_fork(process_obj: Any) -> Any:
+    def _fork() -> Callable[[Any], Any]:
         from procession._engine.process.fork_launcher import ForkPopen  # noqa: PLC0415  # above
 
-        return ForkPopen(process_obj)
+        return ForkPopen
 
-    def _launch_by_spawn(process_obj: Any) -> Any:
+    def _spawn() -> Callable[[Any], Any]:
         from procession._engine.process.spawn_launcher import SpawnPopen  # noqa: PLC0415  # above
 
-        return SpawnPopen(process_obj)
+        return SpawnPopen
 
-    LAUNCHERS.update(fork=_launch_by_fork, spawn=_launch_by_spawn)
+    _IMPORTS.update(fork=_fork, spawn=_spawn)
 
     if reduction.HAVE_SEND_HANDLE:
 
-        def _launch_by_server(process_obj: Any) -> Any:
+        def _server() -> Callable[[Any], Any]:
             from procession._engine.process.server_launcher import (  # noqa: PLC0415  # above
                 ServerPopen,
             )
 
-            return ServerPopen(process_obj)
+            return ServerPopen
 
-        LAUNCHERS["forkserver"] = _launch_by_server
+        _IMPORTS["forkserver"] = _server

@@ -38,9 +38,12 @@ class Lifeline:
         self._lock = threading.Lock()
         self._ends: tuple[int, int] | None = None
         self._identity = (0, 0)
+        self._ours: tuple[int, ...] = ()
+        """At a fork: the ends that the child has to close."""
+        # The lock is never another one, so a method of it, which is no code of Python's, will do.
         at_fork(
             before=self._before_fork,
-            after_in_parent=self._after_fork_in_parent,
+            after_in_parent=self._lock.release,
             after_in_child=self._after_fork_in_child,
         )
 
@@ -56,22 +59,22 @@ class Lifeline:
     def _is_ours(self, fd: int) -> bool:
         """Whether the number still means our pipe, and not a file opened since."""
         try:
-            return file_identity(fd) == self._identity
+            status = os.fstat(fd)
         except OSError:
             return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     def _before_fork(self) -> None:
         self._lock.acquire()
-
-    def _after_fork_in_parent(self) -> None:
-        self._lock.release()
+        # Looked at here: the parent has just done the same in share(), and what memory that
+        # takes is a page to copy in a child.
+        self._ours = tuple(filter(self._is_ours, self._ends or ()))
 
     def _after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
-        ends, self._ends = self._ends, None
-        for fd in ends or ():
-            if self._is_ours(fd):
-                os.close(fd)
+        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        self._ends = None
+        for fd in self._ours:
+            os.close(fd)
 
 
 def end_with(parent_sentinel: int) -> None:

@@ -56,6 +56,9 @@ class CheckedProcess(BaseProcess):
     Set before ``start()``.  For workers of a pool: their children end when they end.
     """
 
+    _stays_daemon = False
+    """Set by ``allow_children``."""
+
     begins_deaf = False
     """Whether it is started with SIGINT blocked, and unblocks that itself when it is ready.
 
@@ -145,7 +148,7 @@ class CheckedProcess(BaseProcess):
     @property
     def daemon(self) -> bool:
         """Whether the child ends with its parent; it may not have children then."""
-        return bool(self.__dict__.get("_stays_daemon") or self._config.get("daemon", False))
+        return bool(self._stays_daemon or self._config.get("daemon", False))
 
     @daemon.setter
     def daemon(self, daemonic: bool) -> None:
@@ -184,11 +187,17 @@ class CheckedProcess(BaseProcess):
         )
 
 
-def _launch(method: str, process_obj: BaseProcess) -> Any:
-    # A spawned child imports this module, and has no use for launchers until it starts a child.
-    from procession._engine.process.launchers import LAUNCHERS  # noqa: PLC0415
+_launchers: dict[str, Callable[[Any], Any]] = {}
+"""Those that were used: an import that finds its module loaded touches pages, too."""
 
-    return LAUNCHERS[method](process_obj)
+
+def _launch(method: str, process_obj: BaseProcess) -> Any:
+    if method not in _launchers:
+        # A spawned child imports this module, and has no use for launchers until it starts a child.
+        from procession._engine.process.launchers import launcher_of  # noqa: PLC0415
+
+        _launchers[method] = launcher_of(method)
+    return _launchers[method](process_obj)
 
 
 class Process(CheckedProcess, std.Process):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from procession._engine.lifecycle import OwnFd, file_identity
+from procession._engine.lifecycle import file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class ReportFile:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._identity = file_identity(fd)
+        status = os.fstat(fd)
+        self._identity = status.st_dev, status.st_ino
 
     def is_ours(self) -> bool:
         """Whether the number still means this file.  Raises OSError where it means none."""
@@ -46,31 +47,40 @@ class ReportFile:
         return bool(status.st_size) and (status.st_dev, status.st_ino) == self._identity
 
 
-class Report:
-    """The parent's end: the file, and what was read from it at the end."""
+class Report(ReportFile):
+    """The parent's end: the file, and what was read from it at the end.
+
+    Few functions, and no other object: a fork lies between its making and its end, and whatever
+    is touched in between is a page that is copied.
+    """
 
     def __init__(self) -> None:
-        fd = anonymous_file()
-        self._close = OwnFd(fd)
-        self.file = ReportFile(fd)
-        """What the child gets."""
+        self._owner = 0
+        super().__init__(anonymous_file())
+        self._owner = os.getpid()
         self.exception: BaseException | None = None
-        self._is_open = True
+
+    @property
+    def file(self) -> ReportFile:
+        """What the child gets."""
+        return self
 
     def collect(self) -> None:
         """Read what the child left, and close the file.  Does nothing the second time."""
-        if not self._is_open:
-            return
-        if self.file.has_report():
+        if self._owner and self.has_report():
             from procession._engine.process import report  # noqa: PLC0415  # see above
 
-            self.exception = report.read(self.file.fd)
+            self.exception = report.read(self.fd)
         self.close()
 
     def close(self) -> None:
-        """Give the file back."""
-        self._is_open = False
-        self._close()
+        """Give the file back, once, and where it was made: a fork of the owner has it still."""
+        if self._owner:
+            owner, self._owner = self._owner, 0
+            if owner == os.getpid():
+                os.close(self.fd)
+
+    __del__ = close
 
 
 def anonymous_file() -> int:
