@@ -32,7 +32,9 @@ class Circumstances(NamedTuple):
 
 def environment() -> bytes:
     """Return the environment of this process, marshalled."""
-    return marshal.dumps(os.environb.copy())
+    # ``os.environb.copy()`` calls two functions of Python for each variable.
+    kept = getattr(os.environb, "_data", None)
+    return marshal.dumps(dict(kept) if isinstance(kept, dict) else os.environb.copy())
 
 
 def take(main: Description | None, is_deaf: bool = False) -> Circumstances:

@@ -59,7 +59,7 @@ if sys.platform == "linux" and not getattr(sys, "frozen", False):
             preparation = spawn.get_preparation_data(process_obj._name)  # noqa: SLF001
             payload = io.BytesIO()
             here = circumstances.take(warm_main.describe(preparation), self._begins_deaf)
-            payload.write(pickle.dumps(here))
+            payload.write(pickle.dumps(tuple(here)))  # naming no class: less to look up
             context.set_spawning_popen(self)
             try:
                 reduction.dump(preparation, payload)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import select
 from multiprocessing import forkserver, resource_tracker
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.lifecycle import file_identity
 from procession._engine.process import warm_wire
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from procession._engine.process.warm_wire import Request
 
-__all__ = ["Status", "is_committed", "take_over", "tracker", "wait_for_request"]
+__all__ = ["Status", "give_back", "is_committed", "take_over", "tracker", "wait_for_request"]
 
 
 def wait_for_request(channel: socket.socket) -> Request | None:
@@ -34,11 +34,12 @@ def wait_for_request(channel: socket.socket) -> Request | None:
 class Status:
     """In a child: the pipe that tells its end, which the server writes into while it lives."""
 
+    of_this_process: ClassVar[Status | None] = None
+
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._identity = file_identity(fd)
-        # A grandchild must not keep the end of this child from being seen.
-        os.register_at_fork(after_in_child=self.close)
+        Status.of_this_process = self
 
     def tell(self, code: int) -> None:
         """Say the exit code."""
@@ -54,6 +55,16 @@ class Status:
                 os.close(fd)
 
 
+def _close_in_grandchild() -> None:
+    """A grandchild must not keep the end of this child from being seen."""
+    if Status.of_this_process is not None:
+        Status.of_this_process.close()
+
+
+if hasattr(os, "register_at_fork"):  # no server runs elsewhere, but the module is imported
+    os.register_at_fork(after_in_child=_close_in_grandchild)
+
+
 def take_over(request: Request) -> None:
     """In the child: put the descriptors of the request where they are looked for."""
     for fd, given in ((1, request.stdout), (2, request.stderr)):
@@ -67,6 +78,14 @@ def take_over(request: Request) -> None:
         os.close(tracker()._fd)  # noqa: SLF001
     tracker()._fd, tracker()._pid = request.tracker, None  # noqa: SLF001
     forkserver._forkserver._inherited_fds = request.fds  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def give_back() -> None:
+    """Be as before ``take_over``, but for the descriptors 1 and 2."""
+    SERVER.disown()
+    os.close(tracker()._fd)  # noqa: SLF001
+    tracker()._fd = None  # noqa: SLF001
+    forkserver._forkserver._inherited_fds = None  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def is_committed(stream: BinaryIO, alive: int, status: Status) -> bool:

@@ -90,6 +90,10 @@ class WarmServer:
         self._link = _Link(sock, None)
         self._link.answered = True
 
+    def disown(self) -> None:
+        """Give up what was adopted."""
+        self._link = None
+
     def ensure_running(self, preparation: Mapping[str, Any] | None = None) -> None:
         """Start the server unless there is one; ``preparation`` as for a child."""
         self._running(preparation or spawn.get_preparation_data("forkserver"))

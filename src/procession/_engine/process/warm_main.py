@@ -9,10 +9,10 @@ forgets what the server imported, and imports for itself.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from multiprocessing import process, spawn
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from procession._engine.wire.main_module import MAIN
@@ -43,7 +43,8 @@ def describe(preparation: Mapping[str, Any]) -> Description | None:
     if not isinstance(file, str):
         return None
     try:
-        status = Path(preparation.get("orig_dir") or "", file).stat()
+        # No Path: each start comes by.
+        status = os.stat(os.path.join(preparation.get("orig_dir") or "", file))  # noqa: PTH116, PTH118
     except OSError:
         return None
     return name, path, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev

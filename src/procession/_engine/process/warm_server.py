@@ -37,6 +37,7 @@ from procession._engine.process.warm_child import (
 )
 from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitToFork
 from procession._engine.process.warm_random import Generators
+from procession._engine.process.warm_rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def main(start: BinaryIO, control_fd: int, tracker_fd: int, warmth: int) -> None
     os.close(tracker_fd)
     _let_go_of_output()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control_fd) as control:
-        Server(control, main_module, generators, data["environment"]).serve()
+        Server(control, main_module, generators, data).serve()
 
 
 def _clear_main() -> None:
@@ -147,7 +148,7 @@ class Server:
         control: socket.socket,
         main_module: MainModule,
         generators: Generators,
-        environment: bytes,
+        data: dict[str, Any],
     ) -> None:
         self._control = control
         self._generators = generators
@@ -156,8 +157,9 @@ class Server:
         self._has_started = False
         self._statuses: dict[int, int] = {}
         """Pid of a child -> where its exit code is awaited."""
-        circumstances.adopt_environment(environment)
-        self._environment = environment
+        self._environment: bytes = data["environment"]
+        circumstances.adopt_environment(self._environment)
+        self._rehearsal = Rehearsal(data["preparation"], self._environment)
         self._collects_garbage = gc.isenabled()
         self._spare: _Spare | None = None
         """A child forked ahead, parked until there is something to become."""
@@ -263,8 +265,12 @@ class Server:
                 raise
             if pid == 0:
                 mine.close()
-                self._become(lambda: wait_for_request(its))
+                self._become(lambda: self._rehearse_and_wait(its))
         return _Spare(pid, mine)
+
+    def _rehearse_and_wait(self, channel: socket.socket) -> Request | None:
+        self._rehearsal.play(channel)
+        return wait_for_request(channel)
 
     def _become(self, get_request: Callable[[], Request | None]) -> NoReturn:
         """In the child: be no server any more, get a request, run the process, and end."""
@@ -305,7 +311,7 @@ class Server:
         """Become what the parent says; return the exit code."""
         me: Any = process.current_process()
         with open(data, "rb") as stream:
-            here: circumstances.Circumstances = pickle.load(stream)
+            here = circumstances.Circumstances(*pickle.load(stream))
             if self._main_module.keep_or_forget(here.main):
                 self._generators.separate()
             circumstances.adopt(here, self._environment)

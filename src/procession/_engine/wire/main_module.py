@@ -16,6 +16,7 @@ defined after a fork is not in the fork.  See docs/design/main-module.md.
 
 from __future__ import annotations
 
+import os
 import sys
 from multiprocessing import process
 
@@ -74,10 +75,7 @@ class MainModule:
         file = getattr(main, "__file__", None)
         if file is None:
             return name is not None
-        # The parent looks; every child imports this module.
-        from pathlib import Path  # noqa: PLC0415
-
-        return self._is_guarded(Path(process.ORIGINAL_DIR or "", file))  # type: ignore[attr-defined]
+        return self._is_guarded(os.path.join(process.ORIGINAL_DIR or "", file))  # type: ignore[attr-defined]  # noqa: PTH118  # at each start
 
     def expect(self, method: str | None) -> None:
         """Take note that processes are, or will be, started by this method."""
@@ -108,11 +106,14 @@ class MainModule:
             self._at_fork = dict(vars(_main()))
         return True
 
-    def _is_guarded(self, file: Path) -> bool:
+    def _is_guarded(self, file: str) -> bool:
         try:
-            key = str(file), file.stat().st_mtime_ns
+            key = file, os.stat(file).st_mtime_ns  # noqa: PTH116  # at each start
             if key not in self._guarded:
-                self._guarded[key] = file_is_guarded(file)
+                # The parent looks; every child imports this module.
+                from pathlib import Path  # noqa: PLC0415
+
+                self._guarded[key] = file_is_guarded(Path(file))
             return self._guarded[key]
         except OSError:
             return False
