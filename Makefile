@@ -71,7 +71,7 @@ run-clients: $(INSTALLED) $(VENV)/.group-test $(VENV)/.clients
 bench: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers ## measure against multiprocessing and others, in under five minutes
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-all: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers-all ## measure everything, with every rival and longer: an hour
+bench-all: $(INSTALLED) $(VENV)/.group-test $(VENV)/.peers-all ## measure everything, with every rival and longer: some hours
 	@$(BIN)/python -m bench --all $(ARGS)
 
 bench-report: $(VENV_MADE) ## make the README's table, docs/benchmarks.md and its pictures from bench/results
