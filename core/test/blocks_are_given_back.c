@@ -10,16 +10,10 @@
 static psn_queue *queue;
 static psn_segment *segment;
 
-static psn_memory memory_now(void) {
-    psn_memory memory;
-    psn_segment_memory(segment, &memory);
-    return memory;
-}
-
 static void check_only_chunks_left(void) {
     uint64_t freed;
     CHECK_STATUS(PSN_OK, psn_segment_reclaim(segment, &freed));
-    CHECK_EQUAL(chunks_in_chains(segment), memory_now().used_blocks);
+    CHECK_EQUAL(chunks_in_chains(segment), memory_of(segment).used_blocks);
 }
 
 static psn_slice take_slice(void) {
@@ -40,27 +34,27 @@ static psn_hold *take_hold(void) {
 }
 
 static void block_is_used_again_while_warm(void) {
-    uint64_t blocks = memory_now().used_blocks;
+    uint64_t blocks = memory_of(segment).used_blocks;
     CHECK_STATUS(PSN_OK, put_block(queue, 1, 11, SIZE));
     psn_slice first = take_slice();
     psn_hold *hold;
     CHECK_STATUS(PSN_OK, psn_hold_open(segment, first, &hold));
     CHECK(pattern_is(psn_hold_address(hold), SIZE, 11));
-    CHECK_EQUAL(blocks + 1, memory_now().used_blocks);
+    CHECK_EQUAL(blocks + 1, memory_of(segment).used_blocks);
     psn_hold_release(hold);
-    CHECK_EQUAL(blocks, memory_now().used_blocks);
-    CHECK(memory_now().warm_bytes >= SIZE);
+    CHECK_EQUAL(blocks, memory_of(segment).used_blocks);
+    CHECK(memory_of(segment).warm_bytes >= SIZE);
     CHECK_STATUS(PSN_OK, put_block(queue, 1, 12, SIZE));
     psn_slice second = take_slice();
     CHECK_EQUAL((uint32_t)first.ref, (uint32_t)second.ref);
     CHECK(first.ref != second.ref);
     psn_block_drop(segment, first.ref); /* stale: must not touch the block of the same index */
-    CHECK_EQUAL(blocks + 1, memory_now().used_blocks);
+    CHECK_EQUAL(blocks + 1, memory_of(segment).used_blocks);
     CHECK_STATUS(PSN_OK, psn_hold_open(segment, second, &hold));
     uint64_t freed;
     CHECK_STATUS(PSN_OK, psn_segment_reclaim(segment, &freed));
     CHECK(pattern_is(psn_hold_address(hold), SIZE, 12));
-    CHECK_EQUAL(blocks + 1, memory_now().used_blocks);
+    CHECK_EQUAL(blocks + 1, memory_of(segment).used_blocks);
     psn_hold_release(hold);
     psn_block_drop(segment, second.ref);
     check_only_chunks_left();

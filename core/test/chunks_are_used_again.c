@@ -10,12 +10,6 @@
 static psn_queue *queue;
 static psn_segment *segment;
 
-static psn_memory memory_now(void) {
-    psn_memory memory;
-    psn_segment_memory(segment, &memory);
-    return memory;
-}
-
 static void send_backlog(uint64_t bytes) {
     for (uint64_t number = 0; number < bytes / SIZE; number++) {
         CHECK_STATUS(PSN_OK, put_number(queue, 1, number, SIZE));
@@ -48,15 +42,16 @@ static void backlog_that_comes_and_goes_needs_nothing_fresh(void) {
     uint64_t before = end_of_file();
     come_and_go(100);
     CHECK(end_of_file() - before <= 4 * MEBIBYTE);
-    CHECK(memory_now().warm_bytes <= 16 * MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes <= 16 * MEBIBYTE);
 }
 
 static void single_backlog_is_not_kept(void) {
     send_backlog(200 * MEBIBYTE);
-    CHECK(memory_now().committed_bytes > 200 * MEBIBYTE);
+    CHECK(memory_of(segment).committed_bytes > 200 * MEBIBYTE);
     take_backlog(200 * MEBIBYTE);
-    CHECK(memory_now().warm_bytes <= 16 * MEBIBYTE);
-    CHECK(memory_now().committed_bytes <= 40 * MEBIBYTE); /* with the chunk that is being written */
+    CHECK(memory_of(segment).warm_bytes <= 16 * MEBIBYTE);
+    /* With the chunk that is being written. */
+    CHECK(memory_of(segment).committed_bytes <= 40 * MEBIBYTE);
 }
 
 static void repeated_backlog_is_kept_for_a_while(void) {
@@ -64,7 +59,8 @@ static void repeated_backlog_is_kept_for_a_while(void) {
         send_backlog(24 * MEBIBYTE);
         take_backlog(24 * MEBIBYTE);
     }
-    CHECK(memory_now().warm_bytes >= 16 * MEBIBYTE && memory_now().warm_bytes <= 64 * MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes >= 16 * MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes <= 64 * MEBIBYTE);
     uint64_t before = end_of_file();
     send_backlog(24 * MEBIBYTE);
     take_backlog(24 * MEBIBYTE);
@@ -73,7 +69,7 @@ static void repeated_backlog_is_kept_for_a_while(void) {
     for (int i = 0; i < 4; i++) {
         CHECK_STATUS(PSN_TIMEOUT, psn_queue_wait_message(queue, psn_now() + MILLISECOND));
     }
-    CHECK(memory_now().warm_bytes <= MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes <= MEBIBYTE);
 }
 
 int main(void) {

@@ -12,18 +12,12 @@
 
 static psn_segment *segment;
 
-static psn_memory memory_now(void) {
-    psn_memory memory;
-    psn_segment_memory(segment, &memory);
-    return memory;
-}
-
 static uint64_t warm_before;
 
 static void start_anew(void) {
     uint64_t freed;
     CHECK_STATUS(PSN_OK, psn_segment_reclaim(segment, &freed));
-    warm_before = memory_now().warm_bytes;
+    warm_before = memory_of(segment).warm_bytes;
 }
 
 /* Takes a block and gives it back as if another processor had done that at the time. */
@@ -46,7 +40,7 @@ static void turn_grows_while_blocks_are_hot(void) {
         for (int i = 0; i < 1000; i++) {
             use_one(psn_now());
         }
-        warm = memory_now().warm_bytes - warm_before;
+        warm = memory_of(segment).warm_bytes - warm_before;
     } while (warm < 3 * MEBIBYTE && psn_now() < until);
     CHECK(warm >= 3 * MEBIBYTE && warm <= 4 * MEBIBYTE);
     uint32_t first = use_one(0);
@@ -61,7 +55,7 @@ static void turn_stays_short_where_nothing_hurries(void) {
     for (int i = 0; i < 2000; i++) {
         use_one(psn_now() - SECOND);
     }
-    CHECK_EQUAL(SIZE, memory_now().warm_bytes - warm_before);
+    CHECK_EQUAL(SIZE, memory_of(segment).warm_bytes - warm_before);
 }
 
 static void backlog_comes_and_goes(void) {
@@ -71,11 +65,11 @@ static void backlog_comes_and_goes(void) {
     for (int i = 0; i < COUNT; i++) {
         CHECK_STATUS(PSN_OK, psn_block_take(segment, MEBIBYTE, &refs[i], &address));
     }
-    CHECK(memory_now().committed_bytes > COUNT * MEBIBYTE);
+    CHECK(memory_of(segment).committed_bytes > COUNT * MEBIBYTE);
     for (int i = 0; i < COUNT; i++) {
         psn_block_drop(segment, refs[i]);
     }
-    CHECK(memory_now().committed_bytes < MEBIBYTE);
+    CHECK(memory_of(segment).committed_bytes < MEBIBYTE);
 }
 
 /* Taken and given back without pages of their own: for what is decided, their number is enough. */
@@ -100,9 +94,9 @@ static void large_blocks_are_used_again(void) {
     for (int round = 0; round < 4; round++) {
         use_large(large, 2);
     }
-    CHECK(memory_now().warm_bytes >= 2 * large);
+    CHECK(memory_of(segment).warm_bytes >= 2 * large);
     use_large(large, 12);
-    CHECK(memory_now().warm_bytes < large);
+    CHECK(memory_of(segment).warm_bytes < large);
 }
 
 /* Where somebody always waits a backlog stays warm, until it has been left alone and one waits. */
@@ -122,19 +116,19 @@ static void paired_queues_stay_warm_until_quiet(void) {
     for (int i = 0; i < COUNT; i++) {
         psn_block_drop(segment, refs[i]);
     }
-    CHECK(memory_now().warm_bytes >= COUNT * MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes >= COUNT * MEBIBYTE);
     for (int i = 0; i < 8; i++) { /* used a moment ago: short waits take nothing away */
         CHECK_STATUS(PSN_TIMEOUT, psn_queue_wait_message(one, psn_now() + MILLISECOND));
     }
     psn_arena *arena = psn_segment_arena(segment);
     if (psn_now() - arena->touched_at < SECOND / 2) {
-        CHECK(memory_now().warm_bytes >= COUNT * MEBIBYTE);
+        CHECK(memory_of(segment).warm_bytes >= COUNT * MEBIBYTE);
     }
     arena->touched_at = psn_now() - SECOND;
     for (int i = 0; i < 4; i++) {
         CHECK_STATUS(PSN_TIMEOUT, psn_queue_wait_message(one, psn_now() + MILLISECOND));
     }
-    CHECK(memory_now().warm_bytes <= MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes <= MEBIBYTE);
     psn_queue_detach(other); /* `one` still minds its memory */
     psn_segment_memory(psn_queue_segment(one), &memory);
     psn_queue_detach(one);
@@ -149,13 +143,13 @@ static void a_wait_for_many_cools(void) {
     segment = psn_queue_segment(queue);
     CHECK_STATUS(PSN_OK, psn_block_take(segment, 8 * MEBIBYTE, &ref, &address));
     psn_block_drop(segment, ref);
-    CHECK(memory_now().warm_bytes >= 8 * MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes >= 8 * MEBIBYTE);
     psn_segment_arena(segment)->touched_at = psn_now() - SECOND;
     psn_waitable entry = {.queue = queue, .fd = -1};
     for (int i = 0; i < 4; i++) {
         CHECK_STATUS(PSN_TIMEOUT, psn_wait_many(&entry, 1, psn_now() + MILLISECOND));
     }
-    CHECK(memory_now().warm_bytes <= MEBIBYTE);
+    CHECK(memory_of(segment).warm_bytes <= MEBIBYTE);
     psn_queue_detach(queue);
 }
 

@@ -186,6 +186,12 @@ bool is_readable(int fd) {
     return poll(&entry, 1, 0) == 1;
 }
 
+psn_memory memory_of(psn_segment *segment) {
+    psn_memory memory;
+    psn_segment_memory(segment, &memory);
+    return memory;
+}
+
 /* ---- messages with a known content ---- */
 
 static uint64_t mix(uint64_t value) {

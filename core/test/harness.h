@@ -76,6 +76,7 @@ void *shared_memory(size_t size);
 unsigned count_descriptors(void);
 unsigned count_maps(void);
 bool is_readable(int fd); /* now */
+psn_memory memory_of(psn_segment *segment); /* now */
 
 /* ---- messages with a known content ---- */
 typedef struct {
