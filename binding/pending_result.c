@@ -5,6 +5,7 @@
  * collector to walk over, and twice as much memory.
  */
 #include "pending_result.h"
+#include "references.h"
 
 #include <structmember.h> /* wants Python.h before it */
 
@@ -20,36 +21,9 @@ psn_pending_result_new(PyTypeObject *type, PyObject *pool, PyObject *engine, PyO
     return (PyObject *)self;
 }
 
-static int
-result_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    psn_pending_result *self = (psn_pending_result *)op;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->pool);
-    Py_VISIT(self->engine);
-    Py_VISIT(self->call);
-    return 0;
-}
-
-static int
-result_clear(PyObject *op)
-{
-    psn_pending_result *self = (psn_pending_result *)op;
-    Py_CLEAR(self->pool);
-    Py_CLEAR(self->engine);
-    Py_CLEAR(self->call);
-    return 0;
-}
-
-static void
-result_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    result_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
+#define REFERENCES(EACH) EACH(pool) EACH(engine) EACH(call)
+PSN_TRAVERSE_AND_CLEAR(result, psn_pending_result, REFERENCES)
+PSN_DEALLOC(result)
 
 #define MEMBER(name, field) {name, T_OBJECT_EX, offsetof(psn_pending_result, field), 0, NULL}
 
