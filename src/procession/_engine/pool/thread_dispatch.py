@@ -142,6 +142,8 @@ class Dispatch:
     def _begin(self, call: Any, slot: int) -> bool:
         """Take a call from the line; returns whether it is still wanted."""
         with self._lock:
+            if self.line.empty():
+                self.crowded = False
             if call.ended:
                 return False
             if not call.is_single_task:
@@ -183,14 +185,15 @@ class Dispatch:
 
     def share(self, call: SharedCall) -> None:
         """A thread is about to draw from a call: have one that sleeps join it, for the rest."""
-        if self.asleep and call.has_more(besides=1):
+        if self.asleep and not self._looking and call.has_more(besides=1):
             with self._lock:
                 self._call_one()
 
     def show(self, hand: Hand, slot: int) -> None:
         """A thread has several tasks in its hands, and others may take some of them."""
         self.hands[slot] = hand
-        if self.asleep:
+        # Who was called and has not looked yet will look after this.
+        if self.asleep and not self._looking:
             with self._lock:
                 self._call_one()
 
