@@ -18,26 +18,44 @@ typedef struct {
     bool ordered, closed;
 } psn_result_line;
 
+/* Makes room for so many more. */
+static int
+make_room(psn_result_line *self, Py_ssize_t more)
+{
+    Py_ssize_t capacity = self->capacity == 0 ? 64 : self->capacity;
+    while (capacity - self->count < more)
+        capacity *= 2;
+    if (capacity == self->capacity)
+        return 0;
+    PyObject **ring = PyMem_New(PyObject *, capacity);
+    if (ring == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        ring[i] = self->ring[(self->head + i) & (self->capacity - 1)];
+    PyMem_Free(self->ring);
+    self->ring = ring;
+    self->capacity = capacity;
+    self->head = 0;
+    return 0;
+}
+
+/* Puts in what has its place and a reference of its own. */
+static void
+line_up_own(psn_result_line *self, PyObject *value)
+{
+    self->ring[(self->head + self->count) & (self->capacity - 1)] = value;
+    self->count++;
+    self->lined++;
+}
+
 static int
 line_up(psn_result_line *self, PyObject *value)
 {
-    if (self->count == self->capacity) {
-        Py_ssize_t capacity = self->capacity == 0 ? 64 : self->capacity * 2;
-        PyObject **ring = PyMem_New(PyObject *, capacity);
-        if (ring == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        for (Py_ssize_t i = 0; i < self->count; i++)
-            ring[i] = self->ring[(self->head + i) & (self->capacity - 1)];
-        PyMem_Free(self->ring);
-        self->ring = ring;
-        self->capacity = capacity;
-        self->head = 0;
-    }
-    self->ring[(self->head + self->count) & (self->capacity - 1)] = Py_NewRef(value);
-    self->count++;
-    self->lined++;
+    if (make_room(self, 1) < 0)
+        return -1;
+    line_up_own(self, Py_NewRef(value));
     return 0;
 }
 
@@ -107,10 +125,22 @@ line_put_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_ssize_t first = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
     if (first == -1 && PyErr_Occurred())
         return NULL;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
-        if (psn_result_line_put(op, first + i, PyList_GET_ITEM(args[1], i)) < 0)
+    psn_result_line *self = (psn_result_line *)op;
+    Py_ssize_t count = PyList_GET_SIZE(args[1]);
+    /* As a rule they follow what is in line: then the references move, and no object is touched. */
+    bool fits = self->early != NULL && !self->closed && (!self->ordered || first == self->lined);
+    if (fits && make_room(self, count) < 0)
+        return NULL;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyList_GET_ITEM(args[1], i);
+        if (fits) {
+            PyList_SET_ITEM(args[1], i, Py_NewRef(Py_None));
+            line_up_own(self, value);
+        } else if (psn_result_line_put(op, first + i, value) < 0)
             return NULL;
     }
+    if (fits && self->ordered && line_up_early(self) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -220,7 +250,8 @@ static PyMethodDef line_methods[] = {
     {"put", (PyCFunction)(void (*)(void))line_put, METH_FASTCALL,
      PyDoc_STR("put(index, value)\n\nPut in the result of a task; ordered: a second one is ignored.")},
     {"put_many", (PyCFunction)(void (*)(void))line_put_many, METH_FASTCALL,
-     PyDoc_STR("put_many(first, values)\n\nPut in the results of consecutive tasks.")},
+     PyDoc_STR("put_many(first, values)\n\nPut in the results of consecutive tasks; "
+               "takes them out of the list, or leaves them there.")},
     {"close", line_close, METH_NOARGS,
      PyDoc_STR("close()\n\nIgnore results from now on; those that are there can be taken.")},
     {"take", line_take, METH_NOARGS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import deque
 from typing import Any
 
@@ -77,6 +78,29 @@ class TestResultLine:
         line.put_many(0, ["a", "b"])
         line.put_many(4, [])
         assert [line.take() for _ in range(4)] == ["a", "b", "c", "d"]
+
+    def test_batches_keep_their_order_while_the_line_grows_and_wraps(self, steps: Any) -> None:
+        """Those that follow what is in line, and those that come early."""
+        line = steps.ResultLine(ordered=True)
+        put, taken = 0, []
+        for size in (3, 100, 1, 40, 200, 64):
+            first, second = put, put + size
+            line.put_many(second, list(range(second, second + 2)))
+            line.put_many(first, list(range(first, second)))
+            put = second + 2
+            taken += [line.take() for _ in range(size // 2)]
+            assert (line.taken, len(line)) == (len(taken), put - len(taken))
+        taken += [line.take() for _ in range(len(line))]
+        assert taken == list(range(put))
+
+    def test_batch_is_the_lines_alone_once_taken(self, steps: Any) -> None:
+        """Nothing else holds a result that was taken out."""
+        line, result = steps.ResultLine(ordered=True), object()
+        held = sys.getrefcount(result)
+        line.put_many(0, [result, None])
+        assert line.take() is result
+        assert line.take() is None
+        assert sys.getrefcount(result) == held
 
     def test_closed_line_takes_nothing_in(self, steps: Any) -> None:
         """What is there can be taken."""
