@@ -76,6 +76,18 @@ def test_window_keeps_every_worker_busy() -> None:
     assert pace.window() >= 2 * 3
 
 
+def test_reading_ahead_follows_what_was_learnt() -> None:
+    """Also after it was asked for."""
+    pace = Pace(2, eager=True)
+    assert pace.read_ahead() == 8
+    pace.learn(1, 1e-4)
+    assert pace.read_ahead() == 800
+    pace.size(None)
+    assert pace.read_ahead() == pace.window() * 2
+    pace.learn(1, 10.0)
+    assert pace.read_ahead() == 16
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_usable_cpus_follow_the_affinity() -> None:
     """A process that is bound to one CPU may use one."""

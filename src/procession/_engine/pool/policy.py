@@ -46,7 +46,7 @@ class Pace:
     ``grain`` is the given chunk size, 1 without; ``fixed`` keeps every message at one grain.
     """
 
-    __slots__ = ("_size", "fixed", "grain", "message_seconds", "per_task", "workers")
+    __slots__ = ("_ahead", "_size", "fixed", "grain", "message_seconds", "per_task", "workers")
 
     def __init__(self, workers: int, grain: int = 1, *, eager: bool, fixed: bool = False) -> None:
         self.workers = workers
@@ -55,6 +55,7 @@ class Pace:
         self.message_seconds = EAGER_MESSAGE_SECONDS if eager else MESSAGE_SECONDS
         self.per_task: float | None = None
         self._size = grain
+        self._ahead: int | None = None  # what read_ahead() has found, as long as it holds
 
     def learn(self, tasks: int, seconds: float) -> None:
         """Take in that a worker needed ``seconds`` for ``tasks`` tasks.
@@ -63,6 +64,7 @@ class Pace:
         """
         measured = max(seconds / tasks, 2e-8)
         known = self.per_task
+        self._ahead = None
         if known is None or measured > known:
             self.per_task = measured if known is None else (known + measured) / 2
         else:
@@ -76,6 +78,7 @@ class Pace:
         if remaining is not None:
             tasks = min(tasks, remaining / (4 * self.workers))
         self._size = max(1, int(tasks) // self.grain) * self.grain
+        self._ahead = None
         return self._size
 
     def window(self) -> int:
@@ -88,8 +91,10 @@ class Pace:
 
     def read_ahead(self) -> int:
         """Return how many tasks an iterator may be ahead of who takes its results."""
-        ahead = min(self.window() * self._size, MOST_AHEAD)
-        return max(ahead, 4 * self.workers * self.grain)
+        if self._ahead is None:
+            ahead = min(self.window() * self._size, MOST_AHEAD)
+            self._ahead = max(ahead, 4 * self.workers * self.grain)
+        return self._ahead
 
     def seconds_left(self, tasks: int) -> float:
         """Return the time that all workers together need for so many tasks; 0 if not known."""

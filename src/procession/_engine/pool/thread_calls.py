@@ -101,6 +101,7 @@ class ThreadStream(StreamCall):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._unit = super()._size()  # how many are drawn at once
         self.feeding = threading.Lock()
         self._ready: deque[tuple[int, Any]] = deque()
         self.draw = self._ready.popleft
@@ -122,7 +123,7 @@ class ThreadStream(StreamCall):
             self.feeding.release()
 
     def _read_on(self) -> bool:
-        unit, read = super()._size(), list[Any]()
+        unit, read = self._unit, list[Any]()
         begun = time.monotonic()
         if not self.take_chunk(read):
             return False
@@ -154,19 +155,17 @@ class ThreadStream(StreamCall):
 
     def wants_input(self) -> bool:
         """Whether there is room for what is drawn at once."""
-        return self.room() >= super()._size()
+        return self.room() >= self._unit
 
     def _size(self) -> int:
         """How much to read: several draws at a time, as far as there is room."""
-        unit = super()._size()
-        return unit * max(1, int(min(self.room(), self._burst)) // unit)
+        return self._unit * max(1, int(min(self.room(), self._burst)) // self._unit)
 
     def _whole_grains(self, size: int) -> int:
         """As much of ``size`` as is there: what goes together and is still being read is not."""
         if self.reader is None or self.reader.has_ended():
             return size
-        unit = super()._size()
-        return min(size, self.reader.items_there() // unit * unit)
+        return min(size, self.reader.items_there() // self._unit * self._unit)
 
     def _readable(self) -> int:
         return self._whole_grains(self._size()) if self.wants_input() else 0
