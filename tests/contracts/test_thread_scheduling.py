@@ -36,6 +36,17 @@ class TestScheduling:
             events = [threading.Event() for _ in range(64)]
             assert list(method(wait_for_the_next, range(64), chunksize)) == list(range(64))
 
+    @pytest.mark.parametrize("chunksize", [None, 1, 3, 100])
+    def test_list_may_change_once_a_call_has_begun(self, pool: Any, chunksize: int | None) -> None:
+        """However much of it goes together."""
+        go_on, items = threading.Event(), list(range(1000))
+        for _ in range(2):
+            pool.apply_async(go_on.wait, (SECONDS,))
+        result = pool.map_async(abs, items, chunksize)
+        items.clear()
+        go_on.set()
+        assert result.get(SECONDS) == list(range(1000))
+
     @pytest.mark.parametrize("chunksize", [None, 1, 4])
     def test_no_task_waits_while_a_thread_is_idle(self, chunksize: int | None) -> None:
         """All threads meet at a barrier, whatever goes together, from whatever input."""

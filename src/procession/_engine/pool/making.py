@@ -112,14 +112,18 @@ class Maker:
         pass_state: bool | None,
     ) -> MapCall:
         """Make a call over a finite input, which is read now."""
-        # A list may be changed by the caller while we read it; these cannot.
-        immutable = type(iterable) in (tuple, range)
-        items = cast("Sequence[Any]", iterable) if immutable else list(iterable)
+        items = self._as_read(iterable)
         method = "starmap" if kind == STARMAP else "map"
         pace, policy = self._map_pace(chunksize, len(items)), checked_policy(on_error)
         call = self.map_kind(method, _name(func), pace, self._tries(retries), items, policy)
         self._prepare(call, func, kind, timeout, pass_state)
         return call
+
+    def _as_read(self, iterable: Iterable[Any]) -> Sequence[Any]:
+        """Return the items of an input."""
+        # A list may be changed by the caller while we read it; these cannot.
+        immutable = type(iterable) in (tuple, range)
+        return cast("Sequence[Any]", iterable) if immutable else list(iterable)
 
     def stream(
         self,

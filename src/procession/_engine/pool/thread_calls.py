@@ -23,11 +23,15 @@ from procession._engine.pool.stream_call import StreamCall
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from procession._engine.pool.policy import Pace
     from procession._engine.pool.steps import Chunk
 
 __all__ = ["SharedCall", "ThreadMap", "ThreadStream"]
 
 _LONGEST_BURST: Final = 1024
+_MOST_CUTS: Final = 256
+"""A sequence of more than so many draws is cut up as they are drawn."""
+
 _QUICK_SECONDS: Final = 0.001
 """An input of which a burst takes longer is read one by one."""
 
@@ -35,17 +39,32 @@ _QUICK_SECONDS: Final = 0.001
 class ThreadMap(MapCall):
     """A function over a sequence."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        items, size = self._items, self.pace.grain
+    def __init__(
+        self,
+        method: str,
+        function: str,
+        pace: Pace,
+        retries: int,
+        items: Sequence[Any],
+        on_error: str = "raise",
+    ) -> None:
+        super().__init__(method, function, pace, retries, (), on_error)
+        size = pace.grain
+        # No generators, in which two threads cannot be at once.
         self._starts: Iterator[Any]
-        if size == 1:
-            self._starts = iter(items)
-            self._draws: Iterator[Any] = enumerate(self._starts)
+        self._draws: Iterator[Any]
+        if len(items) <= _MOST_CUTS * size and size > 1:
+            cuts = _cut(items, size)
+            total = sum(len(some) for _, some in cuts)
+            self._starts = self._draws = iter(cuts)
         else:
-            self._starts = iter(range(0, len(items), size))
-            # Not a generator, in which two threads cannot be at once.
-            self._draws = map(_Cut(items, size), self._starts)
+            items = items[:]
+            total = len(items)
+            self._starts = iter(items if size == 1 else range(0, total, size))
+            one_by_one = enumerate(self._starts)
+            self._draws = one_by_one if size == 1 else map(_Cut(items, size), self._starts)
+        self.sink = [None] * total
+        self.exhausted = total == 0
 
     @property
     def draw(self) -> Callable[[], tuple[int, Any]]:
@@ -74,7 +93,7 @@ class ThreadMap(MapCall):
 
     def undrawn(self) -> int:
         """How many tasks nobody has drawn."""
-        return min(operator.length_hint(self._starts) * self.pace.grain, len(self._items))
+        return min(operator.length_hint(self._starts) * self.pace.grain, len(self.sink))
 
     def drop(self) -> None:
         """Take out what was not drawn, also for who has asked for ``draw`` already."""
@@ -89,7 +108,7 @@ class ThreadMap(MapCall):
         """End with this exception."""
         super().fail(error)
         self.drop()
-        self._items, self._starts, self._draws = (), iter(()), iter(())
+        self._starts = self._draws = iter(())
 
 
 class ThreadStream(StreamCall):
@@ -185,6 +204,17 @@ class ThreadStream(StreamCall):
         """Take out what was not drawn, and let nobody read on."""
         self._dropped = self.exhausted = True
         self._ready.clear()
+
+
+def _cut(items: Sequence[Any], size: int) -> list[tuple[int, Sequence[Any]]]:
+    """Cut a sequence into what goes together, each with its first index.
+
+    In one step, so that what another thread does to a list is done before or after that.  To copy
+    a list first, and to cut the copy when the time comes, takes two more passes over the items.
+    """
+    starts = range(0, len(items), size)
+    stops = range(size, len(items) + size, size)
+    return list(zip(starts, map(items.__getitem__, map(slice, starts, stops)), strict=True))
 
 
 class _Cut:

@@ -14,7 +14,7 @@ from procession._engine.pool.thread_calls import ThreadMap, ThreadStream
 from procession._engine.pool.thread_engine import ThreadEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from procession._engine.pool.calls import Call
 
@@ -83,6 +83,10 @@ class _ThreadMaker(Maker):
                 " use get(timeout) or next(timeout) to wait no longer, or a Pool of processes"
             )
         call.target, call.kind = func, kind
+
+    def _as_read(self, iterable: Iterable[Any]) -> Sequence[Any]:
+        """Return the items of an input; a list as it is, as the call cuts it up when it is made."""
+        return iterable if type(iterable) is list else super()._as_read(iterable)
 
     def _map_pace(self, chunksize: int | None, total: int) -> Pace:
         if chunksize is None:
