@@ -55,6 +55,8 @@ SYSTEM_HEADERS = {
     ("core/src/segment.c", "pthread.h"): "a lock among the threads of this process alone",
     ("core/src/mutex.c", "time.h"): "the deadline of a robust mutex is a timespec",
     ("core/src/mutex.h", "pthread.h"): "robust mutexes are the kernel's and glibc's contract",
+    ("core/src/mutex_short_way.h", "pthread.h"): "the same",
+    ("core/src/mutex_short_way.h", "linux/futex.h"): "the kernel's half of it",
 }
 """Where a header other than the language's is included outside os_*.c, and why."""
 

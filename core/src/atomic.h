@@ -90,6 +90,14 @@ static inline bool psn_cas_seq64(psn_atomic64 *a, uint64_t *expected, uint64_t v
 static inline void psn_fence_seq(void) {
     atomic_thread_fence(memory_order_seq_cst);
 }
+/* Exchanges, and is what `fence_seq` is besides: for nothing where the instruction is one anyway. */
+static inline uint32_t psn_exchange_fenced32(psn_atomic32 *a, uint32_t v) {
+    uint32_t before = atomic_exchange_explicit(&a->value, v, memory_order_seq_cst);
+#if !defined(__x86_64__) && !defined(__i386__)
+    psn_fence_seq();
+#endif
+    return before;
+}
 /* The stores before are made before the stores after, as far as a SIGKILL of this very thread can
  * tell them apart: it falls between two instructions, so only the compiler has to be held. Whoever
  * goes on from there has taken the dead thread's lock, which orders the rest. */

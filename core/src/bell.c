@@ -40,7 +40,6 @@ void psn_bell_settle(psn_lane_handle *handle, psn_bell bell) {
 
 void psn_bell_update(psn_lane_handle *handle, psn_bell bell) {
     const psn_lane *lane = handle->shared;
-    psn_fence_seq(); /* the caller's commit before the look at `watched`: see psn_bell_watch */
     if (PSN_LIKELY(psn_load_relaxed32(&lane->watched) == 0) || psn_lane_has_message(lane) ||
         psn_load_relaxed32(&lane->rung) == PSN_BELL_SILENT) {
         return;

@@ -16,7 +16,8 @@ typedef struct {
 } psn_bell;
 
 psn_status psn_bell_watch(psn_lane_handle *handle, psn_bell bell);
-/* After each take that found or left the lane empty; cheap while nobody watches. */
+/* After each take that found or left the lane empty; cheap while nobody watches. The take's lock was a
+ * full fence between its commit and the look at `watched` here: see psn_bell_watch. */
 void psn_bell_update(psn_lane_handle *handle, psn_bell bell);
 /* The descriptor is readable, and yet there is no message: take the stale token away. */
 void psn_bell_settle(psn_lane_handle *handle, psn_bell bell);

@@ -263,7 +263,8 @@ psn_status psn_channel_send(psn_channel *channel, const psn_message *message, un
     status = psn_lane_put(&channel->out, message, 1, flags, channel->out_fd, &done, &first);
     if (done > 0) {
         psn_lane *lane = channel->out.shared;
-        if (psn_event_claim(&lane->has_message, 1) > 0 && psn_load_relaxed32(&lane->watched) == 0) {
+        if (psn_event_claim_after_fence(&lane->has_message, 1) > 0 &&
+            psn_load_relaxed32(&lane->watched) == 0) {
             psn_os_ring(channel->out_fd);
         }
         psn_kill_point(PSN_KILL_PUT_NOTIFIED);
@@ -305,7 +306,7 @@ psn_status psn_channel_take(psn_channel *channel, unsigned flags, psn_inbox *inb
     size_t before = inbox->count;
     status = psn_lane_take(&channel->in, 1, flags, -1, inbox);
     if (inbox->count > before) {
-        psn_event_wake(&lane->has_room, 1);
+        psn_event_wake_after_fence(&lane->has_room, 1);
     }
     if (inbox->count > before || status == PSN_EMPTY) {
         psn_bell_update(&channel->in, in_bell(channel));

@@ -46,8 +46,7 @@ bool psn_event_is_stale(const psn_event *event, uint32_t ticket) {
     return ticket_of(psn_load_acquire64(&event->word)) != ticket;
 }
 
-uint32_t psn_event_claim(psn_event *event, uint32_t count) {
-    psn_fence_seq(); /* pairs with the one in psn_event_register */
+uint32_t psn_event_claim_after_fence(psn_event *event, uint32_t count) {
     uint64_t word = psn_load_relaxed64(&event->word);
     for (;;) {
         uint64_t sleepers = word & SLEEPERS;
@@ -63,11 +62,16 @@ uint32_t psn_event_claim(psn_event *event, uint32_t count) {
     }
 }
 
-void psn_event_wake(psn_event *event, uint32_t count) {
-    uint32_t claimed = psn_event_claim(event, count);
+void psn_event_wake_after_fence(psn_event *event, uint32_t count) {
+    uint32_t claimed = psn_event_claim_after_fence(event, count);
     if (claimed > 0) {
         psn_os_futex_wake(futex_of(event), claimed);
     }
+}
+
+void psn_event_wake(psn_event *event, uint32_t count) {
+    psn_fence_seq(); /* pairs with the one in psn_event_register */
+    psn_event_wake_after_fence(event, count);
 }
 
 bool psn_event_has_sleepers(const psn_event *event) {

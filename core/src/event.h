@@ -25,10 +25,12 @@ void psn_event_leave(psn_event *event, uint32_t ticket);
 psn_status psn_event_sleep(psn_event *event, uint32_t ticket, uint64_t deadline);
 /* Has somebody been woken since the ticket was taken? Then register anew. */
 bool psn_event_is_stale(const psn_event *event, uint32_t ticket);
-/* Claims up to `count` sleepers; how many. A full fence comes first: what the caller stored is
- * seen by whoever registers later. */
-uint32_t psn_event_claim(psn_event *event, uint32_t count);
+/* Claims up to `count` sleepers; how many. Between what the caller stored and this lies a full fence
+ * (psn_mutex_unlock is one): so the store is seen by whoever registers later. */
+uint32_t psn_event_claim_after_fence(psn_event *event, uint32_t count);
 /* Claims and wakes. */
+void psn_event_wake_after_fence(psn_event *event, uint32_t count);
+/* The same with the fence. */
 void psn_event_wake(psn_event *event, uint32_t count);
 bool psn_event_has_sleepers(const psn_event *event);
 

@@ -27,7 +27,8 @@ psn_status psn_lane_init(psn_segment *segment, uint32_t number, uint64_t max_ite
                          uint64_t max_bytes);
 void psn_lane_open(psn_lane_handle *lane, psn_segment *segment, uint32_t number);
 
-/* See psn_queue_put and psn_queue_take. Neither wakes sleepers: the caller does. ring_fd is the
+/* See psn_queue_put and psn_queue_take. Neither wakes sleepers: the caller does, and needs no fence
+ * for it, since the lock that was given back after the commit is one. ring_fd is the
  * doorbell, rung before the first commit if somebody watches (bell.h). */
 psn_status psn_lane_put(psn_lane_handle *lane, const psn_message *messages, size_t count,
                         unsigned flags, int ring_fd, size_t *done, uint64_t *first);
@@ -49,7 +50,8 @@ psn_status psn_lane_wait_all_done(psn_lane_handle *lane, uint64_t deadline);
 /* Looks for a while without sleeping, if the other side can be expected to act meanwhile. */
 bool psn_lane_spin_for_message(psn_lane_handle *lane);
 
-/* Sees to it that so many messages that were put are looked for, now. */
+/* Sees to it that so many messages that were put are looked for, now. After a full fence: the one in
+ * psn_lane_put, which pairs with that in psn_event_register. */
 void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count);
 
 /* The locks of the two ends; what a dead holder left is put right first. */

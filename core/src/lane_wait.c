@@ -72,7 +72,6 @@ bool psn_lane_spin_for_message(psn_lane_handle *handle) {
 }
 
 void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count) {
-    psn_fence_seq(); /* pairs with the one in psn_event_register */
     if (PSN_LIKELY(!psn_event_has_sleepers(&lane->has_message))) {
         return;
     }
@@ -83,7 +82,7 @@ void psn_lane_wake_for_messages(psn_lane *lane, uint32_t count) {
         count--;
     }
     if (count > 0) {
-        psn_event_wake(&lane->has_message, count);
+        psn_event_wake_after_fence(&lane->has_message, count);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "atomic.h"
+#include "mutex_short_way.h"
 
 #define LONGEST_SLEEP UINT64_C(50000000) /* nanoseconds, under a second */
 
@@ -40,16 +41,25 @@ static psn_status outcome(psn_mutex *mutex, int error, bool *abandoned) {
     return psn_fail(PSN_CORRUPT, "a lock in shared memory reports error %d", error);
 }
 
+static inline int try_once(psn_mutex *mutex) {
+#if PSN_HAS_SHORT_WAY
+    if (PSN_LIKELY(psn_take_short_way(&mutex->mutex))) {
+        return 0;
+    }
+#endif
+    return pthread_mutex_trylock(&mutex->mutex);
+}
+
 psn_status psn_mutex_try_lock_once(psn_mutex *mutex, bool *abandoned) {
-    return outcome(mutex, pthread_mutex_trylock(&mutex->mutex), abandoned);
+    return outcome(mutex, try_once(mutex), abandoned);
 }
 
 psn_status psn_mutex_try_lock(psn_mutex *mutex, bool *abandoned) {
     /* Critical sections take some hundred nanoseconds: a holder that runs is soon done. */
-    int error = pthread_mutex_trylock(&mutex->mutex);
+    int error = try_once(mutex);
     for (int spin = 0; PSN_UNLIKELY(error == EBUSY) && spin < 20; spin++) {
         psn_pause();
-        error = pthread_mutex_trylock(&mutex->mutex);
+        error = try_once(mutex);
     }
     return outcome(mutex, error, abandoned);
 }
@@ -95,5 +105,11 @@ psn_status psn_mutex_lock_with(psn_mutex *mutex, unsigned flags, bool *abandoned
 }
 
 void psn_mutex_unlock(psn_mutex *mutex) {
+#if PSN_HAS_SHORT_WAY
+    if (PSN_LIKELY(psn_give_back_short_way(&mutex->mutex))) {
+        return;
+    }
+#endif
     pthread_mutex_unlock(&mutex->mutex);
+    psn_fence_seq();
 }

@@ -88,6 +88,12 @@ psn_status psn_os_pipe_strong(int weak_fd, bool writes, int *fd);
 void psn_os_close(int fd);
 bool psn_os_descriptor_is_open(int fd);
 
+/* ---- threads ---- */
+/* The kernel's number of the calling thread. */
+uint32_t psn_os_thread(void);
+/* By which the kernel knows what the thread holds (get_robust_list(2)); NULL where it does not tell. */
+struct robust_list_head *psn_os_robust_list(void);
+
 /* ---- processes ---- */
 /* Names a process for as long as the machine runs: a pid alone may be given out again. */
 typedef struct {

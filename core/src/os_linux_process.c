@@ -1,13 +1,15 @@
-/* Linux: which process this is, and whether another is alive, from /proc. */
+/* Linux: which process and thread this is, and whether another process is alive, from /proc. */
 #include "os_linux.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Field 22 of /proc/<pid>/stat (proc(5)), counted from the end of the name, which may hold
@@ -71,6 +73,19 @@ bool psn_os_is_alive(const psn_os_identity *identity) {
         return true; /* no /proc to ask: memory may be kept too long, never taken too soon */
     }
     return !ended && birth == identity->birth;
+}
+
+uint32_t psn_os_thread(void) {
+    return (uint32_t)syscall(SYS_gettid);
+}
+
+struct robust_list_head *psn_os_robust_list(void) {
+    struct robust_list_head *list = NULL;
+    size_t size = 0;
+    int saved = errno;
+    bool told = syscall(SYS_get_robust_list, 0, &list, &size) == 0 && size == sizeof *list;
+    errno = saved; /* a sandbox that forbids it is no error of the caller's */
+    return told ? list : NULL;
 }
 
 int psn_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void)) {

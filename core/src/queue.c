@@ -119,7 +119,8 @@ psn_status psn_queue_take(psn_queue *queue, size_t max, unsigned flags, int clai
     psn_status status = psn_lane_take(&queue->lane, max, flags, claim, inbox);
     size_t taken = inbox->count - before;
     if (taken > 0 && lane->max_items != 0) {
-        psn_event_wake(&lane->has_room, taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX);
+        psn_event_wake_after_fence(&lane->has_room,
+                                   taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX);
     }
     if (taken > 0 || status == PSN_EMPTY) {
         psn_bell_update(&queue->lane, bell_of(queue));
