@@ -55,8 +55,9 @@ int psn_wait_goes_on(psn_status status, uint64_t deadline);
 /* Somebody holds a lock for suspiciously long: signals, then `late` raised after the deadline. */
 int psn_after_busy(uint64_t deadline, psn_status late);
 
-/* Calls of queues and channels that this thread is in: more than none only while they pickle. */
-extern _Thread_local int psn_calls_under_way;
+/* Calls of queues and channels that this thread is in: more than none only while they pickle. Each
+ * message asks for it four times, hence the model that needs no call (the core has made it this one). */
+extern _Thread_local int psn_calls_under_way __attribute__((tls_model("initial-exec")));
 
 /* ---- message_outgoing.c ---- */
 

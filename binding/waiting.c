@@ -25,7 +25,7 @@ psn_deadline(PyObject *timeout, uint64_t *deadline)
     return 0;
 }
 
-_Thread_local int psn_calls_under_way;
+_Thread_local int psn_calls_under_way __attribute__((tls_model("initial-exec")));
 
 int
 psn_after_signal(void)

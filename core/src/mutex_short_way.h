@@ -43,6 +43,7 @@ typedef struct {
     uint32_t thread;               /* the kernel's number of it */
 } psn_own_locks;
 
+/* (A call of __tls_get_addr each time, as in other models, costs as much as the short way saves.) */
 extern _Thread_local psn_own_locks psn_own __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
 /* Asks for this thread's list; false where it goes the long way. */
