@@ -1,6 +1,7 @@
 """Check the Python sources for the rules that linters do not know.
 
 - ``_engine/native.py`` alone imports the extension module, and knows the digest of its stub.
+- Nothing imports ``typing`` when it runs.
 - No file and no function of the package grows too long.
 """
 
@@ -40,6 +41,18 @@ def check_imports(path: Path, tree: ast.Module) -> Iterator[str]:
             yield f"{path}:{line}: imports {EXTENSION}; import procession._engine.native"
 
 
+def check_typing(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Yield the imports of typing that are executed."""
+    for statement in tree.body:
+        is_for_checkers = isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(
+            statement.test
+        )
+        if not is_for_checkers:
+            for line, name in imported_names(ast.Module([statement], [])):
+                if name == "typing":
+                    yield f"{path}:{line}: imports typing; do so under `if TYPE_CHECKING:`"
+
+
 def check_interface() -> Iterator[str]:
     """Yield a complaint if the digest in the importer is not that of the stub as it is."""
     digest = hashlib.sha256(STUB.read_bytes()).hexdigest()[:12]
@@ -65,6 +78,7 @@ def complaints() -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text, str(path))
         yield from check_imports(path, tree)
+        yield from check_typing(path, tree)
         yield from check_sizes(path, text, tree)
     yield from check_interface()
 

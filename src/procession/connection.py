@@ -1,12 +1,11 @@
 """Door, adapted: pipes and `wait` are ours; listeners and clients the standard library's."""
 
 from multiprocessing.connection import Client, Listener
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 from procession._engine.ipc.transport import Connection, Pipe, wait
 
 __all__ = ["Client", "Connection", "Listener", "Pipe", "wait"]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.connection", __name__)

@@ -6,7 +6,6 @@ from multiprocessing.forkserver import (
     get_inherited_fds,
     set_forkserver_preload,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -17,5 +16,5 @@ __all__ = [
     "set_forkserver_preload",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.forkserver", __name__)

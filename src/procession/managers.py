@@ -1,7 +1,6 @@
 """Door, adapted: managers run in our processes, their pools are ours; the rest is passed on."""
 
 from multiprocessing.managers import BaseProxy, Token
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 from procession._engine.context import _default_context
@@ -15,7 +14,7 @@ __all__ = [
     "Token",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.managers", __name__)
 
 # The layers below know no contexts; a manager that is given none asks for the program's.

@@ -1,7 +1,6 @@
 """Door, passed through: the very objects of `multiprocessing.popen_spawn_posix`."""
 
 from multiprocessing.popen_spawn_posix import Popen
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -9,5 +8,5 @@ __all__ = [
     "Popen",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.popen_spawn_posix", __name__)

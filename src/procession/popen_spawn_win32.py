@@ -1,7 +1,6 @@
 """Door, passed through: the very objects of `multiprocessing.popen_spawn_win32`."""
 
 from multiprocessing.popen_spawn_win32 import Popen  # type: ignore[attr-defined]
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -9,5 +8,5 @@ __all__ = [
     "Popen",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.popen_spawn_win32", __name__)

@@ -6,7 +6,6 @@ from multiprocessing.process import (
     current_process,
     parent_process,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -17,5 +16,5 @@ __all__ = [
     "parent_process",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.process", __name__)

@@ -8,7 +8,6 @@ from multiprocessing.reduction import (
     register,
     sendfds,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 from procession._engine.ipc.transport import recv_handle, send_handle
@@ -24,5 +23,5 @@ __all__ = [
     "sendfds",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.reduction", __name__)

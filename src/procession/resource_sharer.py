@@ -2,7 +2,6 @@
 
 import sys
 from multiprocessing.resource_sharer import stop
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -17,5 +16,5 @@ else:
 
     __all__ += ["DupFd"]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.resource_sharer", __name__)

@@ -1,7 +1,6 @@
 """Door, passed through: the very objects of `multiprocessing.resource_tracker`."""
 
 from multiprocessing.resource_tracker import ensure_running, register, unregister
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -11,5 +10,5 @@ __all__ = [
     "unregister",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.resource_tracker", __name__)

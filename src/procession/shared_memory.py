@@ -1,7 +1,5 @@
 """Door, adapted: blocks have their memory when they are made; the rest is passed on."""
 
-from typing import TYPE_CHECKING
-
 from procession._engine import passthrough
 from procession._engine.ipc.named_memory import ShareableList, SharedMemory
 
@@ -10,5 +8,5 @@ __all__ = [
     "SharedMemory",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.shared_memory", __name__)

@@ -8,7 +8,6 @@ from multiprocessing.sharedctypes import (
     copy,
     synchronized,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -21,5 +20,5 @@ __all__ = [
     "synchronized",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.sharedctypes", __name__)

@@ -9,7 +9,6 @@ from multiprocessing.spawn import (
     import_main_path,
     set_executable,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -23,5 +22,5 @@ __all__ = [
     "set_executable",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.spawn", __name__)

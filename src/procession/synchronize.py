@@ -1,7 +1,5 @@
 """Door, ours: locks, semaphores, conditions, events and barriers between processes."""
 
-from typing import TYPE_CHECKING
-
 from procession._engine import passthrough
 from procession._engine.ipc.locks import (
     Barrier,
@@ -23,5 +21,5 @@ __all__ = [
     "Semaphore",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.synchronize", __name__)

@@ -17,7 +17,6 @@ from multiprocessing.util import (
     sub_debug,
     sub_warning,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -39,5 +38,5 @@ __all__ = [
     "sub_warning",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.util", __name__)

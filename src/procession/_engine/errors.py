@@ -11,8 +11,10 @@ import signal
 from multiprocessing import AuthenticationError, BufferTooShort, ProcessError
 from multiprocessing import TimeoutError as TimeoutError  # noqa: A004, PLC0414  # its name there
 from queue import Empty, Full
-from typing import TYPE_CHECKING, NamedTuple
 
+from procession._engine.types import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

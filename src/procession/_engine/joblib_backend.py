@@ -25,7 +25,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from joblib import _memmapping_reducer, cpu_count, register_parallel_backend
 from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend
@@ -33,10 +32,13 @@ from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBa
 from procession._engine.context import CONTEXTS
 from procession._engine.pool.executor import ProcessPoolExecutor
 from procession._engine.pool.shared_buffers import SharedBuffers
+from procession._engine.types import NamedTuple
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final
 
 __all__ = ["ProcessionBackend", "register"]
 

@@ -17,7 +17,6 @@ from multiprocessing.dummy import (
     current_process,
     freeze_support,
 )
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 from procession._engine.pool.thread_pool import ThreadPool as Pool
@@ -41,5 +40,5 @@ __all__ = [
     "freeze_support",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.dummy", __name__)

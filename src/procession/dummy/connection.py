@@ -1,7 +1,6 @@
 """Door, passed through: the very objects of `multiprocessing.dummy.connection`."""
 
 from multiprocessing.dummy.connection import Client, Listener, Pipe
-from typing import TYPE_CHECKING
 
 from procession._engine import passthrough
 
@@ -11,5 +10,5 @@ __all__ = [
     "Pipe",
 ]
 
-if not TYPE_CHECKING:
+if not passthrough.TYPE_CHECKING:
     __getattr__ = passthrough.names_of("multiprocessing.dummy.connection", __name__)

@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from procession._engine.cli.progress_bar import ProgressBar
 from procession._engine.cli.source_measure import (
@@ -31,6 +30,7 @@ from procession._engine.cli.source_measure import (
     measure_source,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 

@@ -12,25 +12,25 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
 
 from procession._engine.cli import demo, run
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
+    class Command(Protocol):
+        """What a module must offer to be a subcommand."""
 
-class Command(Protocol):
-    """What a module must offer to be a subcommand."""
+        NAME: str
+        SUMMARY: str
 
-    NAME: str
-    SUMMARY: str
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Declare the arguments of the command."""
 
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the arguments of the command."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do the work; return the exit code."""
+        def run(self, arguments: argparse.Namespace) -> int:
+            """Do the work; return the exit code."""
 
 
 COMMANDS: tuple[Command, ...] = (demo, run)

@@ -19,12 +19,13 @@ import runpy
 import sys
 import zipimport
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.cli import stand_in
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 NAME = "run"
 SUMMARY = "run a program that uses multiprocessing, with procession underneath"

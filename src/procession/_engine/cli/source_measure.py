@@ -12,8 +12,10 @@ import signal
 import sysconfig
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
+from procession._engine.types import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

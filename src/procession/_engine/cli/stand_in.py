@@ -16,15 +16,16 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 import procession._engine as engine
 from procession._engine import passthrough
 from procession._engine.config import explain
 from procession._engine.process.main_module import FIRST
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["StandIn", "install"]
 

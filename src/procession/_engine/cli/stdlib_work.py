@@ -7,7 +7,6 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from procession._engine.cli.contest import Entry, run_contest, warm_up
 from procession._engine.cli.progress_bar import ProgressBar
@@ -20,6 +19,7 @@ from procession._engine.cli.source_measure import (
 from procession._engine.cli.table import Column, print_table
 from procession._engine.context import _default_context as context
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.context import BaseContext

@@ -12,7 +12,10 @@ import shutil
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 STYLES = {
     "bold": "1",

@@ -13,12 +13,17 @@ when there is room), the coroutine looks again at growing intervals of at most 2
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
 
 from procession._engine.errors import Empty, Full
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from typing import Any, Protocol
+
+    class _Gate(Protocol):
+        def fileno(self) -> int: ...
+
 
 __all__ = ["AsyncMethods"]
 
@@ -28,10 +33,6 @@ _LONGEST_PAUSE = 0.02
 _Waiters = dict[int, list["asyncio.Future[None]"]]
 _waiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiters]
 _waiters = weakref.WeakKeyDictionary()
-
-
-class _Gate(Protocol):
-    def fileno(self) -> int: ...
 
 
 class AsyncMethods:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from procession._engine.ipc import transport
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING or transport.NAME == "native":
     from procession._engine.ipc.native_locks import (
         Barrier,

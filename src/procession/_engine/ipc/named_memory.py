@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 from multiprocessing import shared_memory
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = ["ShareableList", "SharedMemory"]
 
@@ -36,7 +37,7 @@ class SharedMemory(shared_memory.SharedMemory):
             _take_memory(self, size)
 
 
-class ShareableList(shared_memory.ShareableList[Any]):
+class ShareableList(shared_memory.ShareableList):  # type: ignore[type-arg]
     """A list of fixed length in such a block, for numbers, strings, bytes and None."""
 
     __module__ = "procession.shared_memory"

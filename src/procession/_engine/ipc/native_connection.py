@@ -14,13 +14,15 @@ from __future__ import annotations
 import io
 import multiprocessing.connection
 from multiprocessing import reduction
-from typing import TYPE_CHECKING, Any
 
 from procession._engine import native
 from procession._engine.ipc import inheritance
 from procession._engine.wire.descriptors import SharedDescriptors, share
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import Buffer
 
 __all__ = ["Connection", "Pipe", "recv_handle", "send_handle"]

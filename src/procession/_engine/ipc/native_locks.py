@@ -15,14 +15,15 @@ import sys
 import threading
 import time
 from multiprocessing import synchronize as std
-from typing import TYPE_CHECKING, Any
 
 from procession._engine import native
 from procession._engine.wire.descriptors import SharedDescriptors, share
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.context import BaseContext
+    from typing import Any
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 

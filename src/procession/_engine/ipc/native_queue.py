@@ -7,8 +7,6 @@ know from the standard library.  How a queue is handed to other processes is ``n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
-
 from procession._engine import native
 from procession._engine.ipc.asynchronous import AsyncMethods
 from procession._engine.ipc.native_handover import Handover
@@ -20,8 +18,10 @@ from procession._engine.ipc.standard_queues import (
     StandardSimpleQueue,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+    from typing import NoReturn
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 

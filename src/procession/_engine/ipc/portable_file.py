@@ -27,11 +27,11 @@ import tempfile
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
 
 from procession._engine.ipc.interruptions import hold
 from procession._engine.wire.descriptors import SharedDescriptors, share
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType

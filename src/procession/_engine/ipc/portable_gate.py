@@ -15,10 +15,13 @@ import select
 import sys
 import weakref
 from multiprocessing import connection
-from typing import Any
 
 from procession._engine.ipc.waiting import milliseconds
 from procession._engine.wire.descriptors import SharedDescriptors, share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Gate"]
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from multiprocessing import synchronize as std
 from multiprocessing.synchronize import Barrier, Condition, Event
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 

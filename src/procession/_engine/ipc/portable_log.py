@@ -22,13 +22,15 @@ overlaps its source, so a process killed while it copies leaves a log that is wh
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from procession._engine.ipc.portable_file import SharedFile
 from procession._engine.ipc.portable_gate import Gate
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
 __all__ = ["CLAIMS", "MessageLog"]
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import operator
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import Empty, Full
 from procession._engine.ipc.asynchronous import AsyncMethods
@@ -29,9 +28,11 @@ from procession._engine.ipc.standard_queues import (
 )
 from procession._engine.wire import pickler
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.context import BaseContext
+    from typing import Any
 
     from procession._engine.ipc.portable_gate import Gate
 

@@ -9,26 +9,27 @@ of the caller's, so the locks are always free.
 from __future__ import annotations
 
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any, Protocol
 
 from procession._engine.ipc import waiting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any, Protocol
+
+    class _Queue(Protocol):
+        ends_closed: set[str]
+
+        def put(self, obj: Any) -> None: ...
+        def get(self) -> Any: ...
+        def fileno(self) -> int: ...
+        def close(self) -> None: ...
+
+        @property
+        def closed(self) -> bool: ...
+
 
 __all__ = ["FreeLock", "QueueEnds"]
-
-
-class _Queue(Protocol):
-    ends_closed: set[str]
-
-    def put(self, obj: Any) -> None: ...
-    def get(self) -> Any: ...
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
-
-    @property
-    def closed(self) -> bool: ...
 
 
 class FreeLock:

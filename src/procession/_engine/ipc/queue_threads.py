@@ -9,12 +9,13 @@ the hook of a subclass that is told what could not be sent.
 from __future__ import annotations
 
 from queue import Full
-from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from procession._engine.ipc.standard_queues import StandardQueue
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final, NoReturn
 
 __all__ = ["NoFeederThread"]
 

@@ -7,11 +7,13 @@ methods that touch pipes, locks or threads is ever run.  They are generic to typ
 from __future__ import annotations
 
 import multiprocessing.queues
-from typing import TYPE_CHECKING, Any
 
 __all__ = ["StandardJoinableQueue", "StandardQueue", "StandardSimpleQueue"]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     StandardQueue = multiprocessing.queues.Queue[Any]
     StandardJoinableQueue = multiprocessing.queues.JoinableQueue[Any]
     StandardSimpleQueue = multiprocessing.queues.SimpleQueue[Any]

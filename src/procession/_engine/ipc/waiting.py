@@ -17,10 +17,11 @@ import select
 import sys
 import time
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = ["milliseconds", "wait"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from procession._engine.pool import memory
 from procession._engine.pool.crew import MOST_WORKERS
 from procession._engine.pool.policy import usable_cpus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "checked_callable",

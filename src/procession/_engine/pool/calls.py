@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.shared_buffers import as_given
 from procession._engine.pool.showing import shown
 from procession._engine.pool.steps import Chunk, SingleCall
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from procession._engine.errors import Attempt
     from procession._engine.pool.policy import Pace

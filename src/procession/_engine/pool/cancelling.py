@@ -18,9 +18,13 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from procession._engine.types import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger

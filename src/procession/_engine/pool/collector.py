@@ -16,13 +16,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
 from procession._engine.pool.stream_call import StreamCall
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final
 
     from procession._engine.pool.engine import Engine
 

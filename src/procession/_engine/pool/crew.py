@@ -7,15 +7,16 @@ board; a replacement takes the slot of the one it replaces, and its place in ``p
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.ipc import transport
 from procession._engine.pool.board import Board
 from procession._engine.pool.worker import work
 from procession._engine.process.deafness import hears
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final
 
     from procession._engine.pool.worker import Terms
 

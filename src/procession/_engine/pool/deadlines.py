@@ -14,11 +14,13 @@ leaves by itself or after its next task.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.errors import TaskTimeoutError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from procession._engine.pool.calls import Call
     from procession._engine.pool.crew import Crew
     from procession._engine.pool.ledger import Ledger

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
@@ -31,7 +30,10 @@ from procession._engine.pool.steps import Chunk
 from procession._engine.pool.stream_call import StreamCall
 from procession._engine.pool.supervisor import Supervisor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from procession._engine.pool.stats import PoolStats
 
 __all__ = ["Engine"]

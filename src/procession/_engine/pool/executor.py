@@ -21,23 +21,25 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from multiprocessing import util
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from procession._engine.pool.arguments import checked_callable, checked_retries
 from procession._engine.pool.policy import usable_cpus
 from procession._engine.pool.pool import Pool
 from procession._engine.pool.yielding import run_chunk, yield_results
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.context import BaseContext
+    from typing import Any, Final, TypeVar
 
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.stats import PoolStats
 
-__all__ = ["BrokenProcessPool", "ProcessPoolExecutor"]
+    T = TypeVar("T")
 
-T = TypeVar("T")
+__all__ = ["BrokenProcessPool", "ProcessPoolExecutor"]
 
 _WINDOW_SECONDS: Final = 0.005
 """Work for each worker in the window: while the parent settles futures, workers go on."""

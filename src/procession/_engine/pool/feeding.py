@@ -10,8 +10,6 @@ A KeyboardInterrupt may strike between any two bytecodes: chunks that were taken
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from procession._engine.pool import mail
 from procession._engine.pool.calls import ApplyCall, Call, numbers, part_of
 from procession._engine.pool.results import ApplyResult
@@ -20,7 +18,10 @@ from procession._engine.pool.states import TERMINATE
 from procession._engine.pool.steps import Chunk, is_plain
 from procession._engine.pool.stream_call import StreamCall
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger
 

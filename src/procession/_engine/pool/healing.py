@@ -8,13 +8,14 @@ again second, so that a task that kills its workers cannot leave the pool smalle
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
 
 from procession._engine.errors import Attempt
 from procession._engine.pool.ledger import Ledger, split_after_death
 from procession._engine.pool.starts import Starts
 from procession._engine.pool.steps import Chunk
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from procession._engine.errors import TaskTimeoutError
     from procession._engine.pool.engine import Engine

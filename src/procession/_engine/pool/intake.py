@@ -12,13 +12,15 @@ was taken in completely, and taking it in again changes nothing.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.pool import mail
 from procession._engine.pool.states import CLOSE
 from procession._engine.pool.steps import take_results
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger
     from procession._engine.pool.steps import Chunk

@@ -14,12 +14,11 @@ last; its word on the board says how far it got.  So after a death:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from procession._engine.errors import WorkerDied
 from procession._engine.pool.calls import part_of
 from procession._engine.pool.steps import TicketBook
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -11,14 +11,15 @@ import multiprocessing.pool as standard
 import os
 import warnings
 from multiprocessing import util
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.pool.states import RUN, TERMINATE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.context import BaseContext
     from types import TracebackType
+    from typing import Any, ClassVar
 
     from typing_extensions import Self
 

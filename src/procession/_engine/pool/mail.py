@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.calls import part_of
 from procession._engine.pool.parcel import pack, unpack
@@ -29,10 +28,15 @@ from procession._engine.pool.revival import unpack_failure
 from procession._engine.pool.steps import is_plain
 from procession._engine.pool.worker import NO_FUNCTION, SKIPPED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from procession._engine.pool.calls import Call
     from procession._engine.pool.shared_buffers import SharedBuffers
     from procession._engine.pool.steps import Chunk
+
+    Body = tuple[Any, ...]
 
 __all__ = ["Body", "Refused", "body", "is_in_turn", "is_parcel", "opened", "take_in"]
 
@@ -43,8 +47,6 @@ _PARCEL = 7
 
 _INTERRUPTS = 3
 """So many in the opening of results of one call are no longer Ctrl-C, but their doing."""
-
-Body = tuple[Any, ...]
 
 
 def body(chunk: Chunk, shared: SharedBuffers) -> Body:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
 from procession._engine.pool.arguments import checked_policy, checked_retries, checked_timeout
 from procession._engine.pool.calls import ApplyCall, Call, MapCall
 from procession._engine.pool.policy import Pace
@@ -20,8 +18,10 @@ from procession._engine.pool.showing import shown
 from procession._engine.pool.stream_call import StreamCall
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.recipe import Recipe
@@ -122,8 +122,9 @@ class Maker:
     def _as_read(self, iterable: Iterable[Any]) -> Sequence[Any]:
         """Return the items of an input."""
         # A list may be changed by the caller while we read it; these cannot.
-        immutable = type(iterable) in (tuple, range)
-        return cast("Sequence[Any]", iterable) if immutable else list(iterable)
+        if type(iterable) is tuple or type(iterable) is range:
+            return iterable
+        return list(iterable)
 
     def stream(
         self,

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import managers
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.ipc import named_memory
 from procession._engine.pool import manager_locks
 from procession._engine.pool.manager_mail import BY_VALUE
 from procession._engine.pool.pool import Pool
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from multiprocessing import shared_memory
     from multiprocessing.context import BaseContext
+    from typing import Any, ClassVar
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
 

@@ -16,7 +16,10 @@ import struct
 import threading
 from contextlib import suppress
 from multiprocessing import managers
-from typing import Any, Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["Lock", "RLock", "Server", "condition"]
 

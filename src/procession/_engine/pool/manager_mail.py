@@ -8,10 +8,13 @@ notebook's classes, lambdas and closures can be sent.  Either side may be the st
 from __future__ import annotations
 
 from multiprocessing import connection, managers
-from typing import Any
 
 from procession._engine.wire import pickler
 from procession._engine.wire.main_module import MAIN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["BY_VALUE"]
 

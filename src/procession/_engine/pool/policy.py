@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["Pace", "usable_cpus"]
 

@@ -6,7 +6,6 @@ What else a pool is, and how it begins and ends, is in life.py.  All work is in 
 from __future__ import annotations
 
 import multiprocessing.pool as standard
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from procession._engine import lifecycle
 from procession._engine.pool.arguments import (
@@ -32,17 +31,19 @@ from procession._engine.pool.results import (
 from procession._engine.pool.states import INIT, RUN
 from procession._engine.pool.worker import Terms
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from multiprocessing.context import BaseContext
+    from typing import Any, Literal, TypeVar
 
     from procession._engine.pool.calls import Call, MapCall
     from procession._engine.pool.stream_call import StreamCall
 
-__all__ = ["Pool"]
+    OnError = Literal["raise", "return"]
+    _Iterator = TypeVar("_Iterator", bound=IMapIterator)
 
-OnError = Literal["raise", "return"]
-_Iterator = TypeVar("_Iterator", bound=IMapIterator)
+__all__ = ["Pool"]
 
 
 class Pool(PoolLife):

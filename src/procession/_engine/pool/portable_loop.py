@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.pool.board import (
     IDLE,
@@ -19,8 +18,10 @@ from procession._engine.pool.board import (
 from procession._engine.pool.portable_steps import is_plain
 from procession._engine.pool.recipe import APPLY, STARMAP
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Final
 
     from procession._engine.pool.recipe import Method
 

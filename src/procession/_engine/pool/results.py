@@ -6,13 +6,15 @@ They are subclasses, so that ``isinstance`` holds; nothing of the bases' machine
 from __future__ import annotations
 
 import multiprocessing.pool as standard
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.errors import TimeoutError  # noqa: A004  # the one to raise
 from procession._engine.pool.calls import Failure
 from procession._engine.pool.steps import PendingResult, ResultIterator
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.stream_call import StreamCall

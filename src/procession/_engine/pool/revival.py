@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pickle
 from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]  # not in typeshed
-from typing import Any
 
 from procession._engine.errors import RemoteError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["unpack_failure"]
 

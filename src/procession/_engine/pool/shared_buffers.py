@@ -15,13 +15,15 @@ import pickle
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from procession._engine.pool.memory_file import MemoryFile, map_privately
 from procession._engine.pool.parcel import pack, unpack
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
+    from typing import Any, Final
 
     from procession._engine.pool.parcel import Buffers, Reducers
 

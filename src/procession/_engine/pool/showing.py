@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import reprlib
-from typing import Any, Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["shown"]
 

@@ -17,12 +17,19 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any, Final, Protocol
 
     from procession._engine.pool.policy import Pace
+
+    class _Bounded(Protocol):
+        pace: Pace
+
+        def bound(self) -> float: ...
+
 
 __all__ = ["SourceReader"]
 
@@ -30,12 +37,6 @@ _END: Final = object()
 _LONGEST_BURST: Final = 256
 _QUICK_SECONDS: Final = 0.001
 """A burst that takes longer is followed by reading one by one."""
-
-
-class _Bounded(Protocol):
-    pace: Pace
-
-    def bound(self) -> float: ...
 
 
 class SourceReader:

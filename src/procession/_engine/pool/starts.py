@@ -9,14 +9,16 @@ from outside counts for little: it may have been anybody's kill -9.
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.errors import Attempt, WorkerDied
 from procession._engine.pool.board import STARTING
 from procession._engine.pool.revival import unpack_failure
 from procession._engine.pool.worker import START_FAILED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from procession._engine.pool.crew import Crew
 
 __all__ = ["Starts"]

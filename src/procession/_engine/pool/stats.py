@@ -8,8 +8,6 @@ that moment are kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-
 from procession._engine.pool.board import (
     BYTES_IN,
     BYTES_OUT,
@@ -18,8 +16,12 @@ from procession._engine.pool.board import (
     WAITING,
     WORKING,
 )
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from procession._engine.pool.engine import Engine
     from procession._engine.pool.ledger import Ledger
 

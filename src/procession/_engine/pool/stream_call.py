@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.calls import Call, Failure
 from procession._engine.pool.policy import MOST_AHEAD
 from procession._engine.pool.source import SourceReader
 from procession._engine.pool.steps import Chunk, InputIterator, ResultLine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from procession._engine.pool.policy import Pace
 

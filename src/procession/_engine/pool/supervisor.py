@@ -12,11 +12,13 @@ import sys
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Pipe
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.ipc import transport
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
 

@@ -15,18 +15,19 @@ import operator
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Union
 
 from procession._engine.pool.calls import MapCall
 from procession._engine.pool.stream_call import StreamCall
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Final
 
     from procession._engine.pool.policy import Pace
     from procession._engine.pool.steps import Chunk
 
-__all__ = ["SharedCall", "ThreadMap", "ThreadStream"]
+__all__ = ["ThreadMap", "ThreadStream"]
 
 _LONGEST_BURST: Final = 1024
 _MOST_CUTS: Final = 256
@@ -142,14 +143,14 @@ class ThreadStream(StreamCall):
             self.feeding.release()
 
     def _read_on(self) -> bool:
-        unit, read = self._unit, list[Any]()
-        begun = time.monotonic()
+        unit, begun = self._unit, time.monotonic()
+        read: list[Chunk] = []
         if not self.take_chunk(read):
             return False
         if self.reader is None:
             quick = time.monotonic() - begun < _QUICK_SECONDS
             self._burst = min(2 * self._burst, _LONGEST_BURST) if quick else 1
-        chunk: Chunk = read.pop()
+        chunk = read.pop()
         first, items = chunk.first, chunk.items
         if self.pace.grain == 1:
             self._ready.extend(enumerate(items, first))
@@ -228,4 +229,5 @@ class _Cut:
         return first, self._items[first : first + self._size]
 
 
-SharedCall = Union[ThreadMap, ThreadStream]  # noqa: UP007  # evaluated, by Python 3.10 too
+if TYPE_CHECKING:
+    SharedCall = ThreadMap | ThreadStream

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine import lifecycle
 from procession._engine.pool.recipe import APPLY, STARMAP
@@ -19,8 +18,10 @@ from procession._engine.pool.steps import run_tasks
 from procession._engine.pool.thread_hands import Hand
 from procession._engine.pool.thread_stats import Post
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any, Final
 
     from procession._engine.pool.calls import ApplyCall
     from procession._engine.pool.thread_calls import SharedCall

@@ -19,16 +19,17 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from procession._engine import lifecycle
 from procession._engine.pool.calls import Call
 from procession._engine.pool.thread_hands import Hand
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+    from typing import Any, Final
 
     from procession._engine.pool.thread_calls import SharedCall
     from procession._engine.pool.thread_stats import Post

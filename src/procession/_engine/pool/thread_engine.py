@@ -15,7 +15,6 @@ import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
@@ -27,8 +26,10 @@ from procession._engine.pool.thread_crew import ThreadCrew
 from procession._engine.pool.thread_dispatch import Dispatch
 from procession._engine.pool.thread_stats import read_stats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any, Final
 
     from procession._engine.pool.stats import PoolStats
     from procession._engine.pool.thread_calls import SharedCall

@@ -14,11 +14,12 @@ lock and looks again.  Taking costs it nothing as long as nobody is idle.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from procession._engine.pool.thread_calls import SharedCall
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing.pool as standard
-from typing import TYPE_CHECKING, Any, Final
 
 from procession._engine.pool.arguments import checked_callable, checked_threads, checked_timeout
 from procession._engine.pool.making import Maker
@@ -13,8 +12,10 @@ from procession._engine.pool.states import INIT
 from procession._engine.pool.thread_calls import ThreadMap, ThreadStream
 from procession._engine.pool.thread_engine import ThreadEngine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Final
 
     from procession._engine.pool.calls import Call
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.pool.stats import PoolStats, WorkerStats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from procession._engine.pool.calls import Call
     from procession._engine.pool.thread_hands import Hand

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["run_chunk", "yield_results"]
-
-T = TypeVar("T")
 
 
 def run_chunk(function: Callable[..., T], chunk: Sequence[tuple[Any, ...]]) -> list[T]:

@@ -13,9 +13,12 @@ import marshal
 import os
 import signal
 import time
-from typing import NamedTuple
 
-from procession._engine.process.warm_main import Description
+from procession._engine.types import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from procession._engine.process.warm_main import Description
 
 _LONGER_THAN_STATUS = 1 << 14
 

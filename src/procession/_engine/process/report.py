@@ -10,11 +10,11 @@ import contextlib
 import pickle
 import struct
 import traceback
-from typing import TYPE_CHECKING
 
 from procession._engine.errors import RemoteError
 from procession._engine.wire import pickler
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from procession._engine.process.reporting import ReportFile
 

@@ -10,13 +10,14 @@ import io
 import pickle
 import sys
 from multiprocessing import context, forkserver, popen_forkserver, reduction, spawn
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.lifecycle import close_with
 from procession._engine.process.launcher import Launcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
+    from typing import Any
 
 
 class ForkServerPopen(Launcher, popen_forkserver.Popen):

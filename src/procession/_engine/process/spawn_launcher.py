@@ -8,15 +8,16 @@ import marshal
 import os
 import sys
 from multiprocessing import context, popen_spawn_posix, reduction, resource_tracker, spawn, util
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.lifecycle import close_with
 from procession._engine.process import arrival
 from procession._engine.process.child import InheritedFd
 from procession._engine.process.launcher import HAS_PIDFD, Launcher, open_pidfd
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
+    from typing import Any, ClassVar
 
 
 class SpawnPopen(Launcher, popen_spawn_posix.Popen):

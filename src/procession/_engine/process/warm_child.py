@@ -10,15 +10,15 @@ import contextlib
 import os
 import select
 from multiprocessing import forkserver, resource_tracker
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from procession._engine.lifecycle import file_identity
 from procession._engine.process import warm_wire
 from procession._engine.process.warm_client import SERVER
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import BinaryIO
+    from typing import Any, BinaryIO, ClassVar
 
     from procession._engine.process.warm_wire import Request
 

@@ -18,14 +18,15 @@ import sys
 import threading
 import weakref
 from multiprocessing import forkserver, resource_tracker, spawn, util
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.lifecycle import at_fork, file_identity
 from procession._engine.process import circumstances, warm_main, warm_wire
 from procession._engine.process.reporting import anonymous_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 NAME_OF_SERVER = "ForkServer"
 """Of its ``current_process()``: a main module that asks must not take it for the main process."""

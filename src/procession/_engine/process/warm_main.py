@@ -13,19 +13,20 @@ import os
 import sys
 import threading
 from multiprocessing import process, spawn
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
+    from typing import Any
+
+    Description = tuple[Any, ...]
+    """Which main module, and which state of its file; compared, and nothing else."""
 
 NAME, PATH = "init_main_from_name", "init_main_from_path"
 """How the standard library's preparation of a child says what to import."""
-
-Description = tuple[Any, ...]
-"""Which main module, and which state of its file; compared, and nothing else."""
 
 
 class UnfitToFork(Exception):  # noqa: N818  # no error: the server begins anew

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_SEARCH = 200
 """So many refills of Python's generator, 624 numbers each, a main module may draw at import."""

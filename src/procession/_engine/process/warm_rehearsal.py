@@ -17,14 +17,15 @@ import pickle
 import select
 import signal
 from multiprocessing import spawn
-from typing import TYPE_CHECKING, Any
 
 from procession._engine.process import child, circumstances, warm_child, warm_wire
 from procession._engine.process import process as processes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+    from typing import Any
 
 __all__ = ["Rehearsal"]
 

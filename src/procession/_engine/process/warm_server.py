@@ -25,7 +25,6 @@ import signal
 import socket
 import sys
 from multiprocessing import process, spawn, util
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procession._engine.process import circumstances, warm_wire
 from procession._engine.process.warm_child import (
@@ -38,11 +37,13 @@ from procession._engine.process.warm_child import (
 from procession._engine.process.warm_main import NAME, PATH, MainModule, UnfitToFork
 from procession._engine.process.warm_random import Generators
 from procession._engine.process.warm_rehearsal import Rehearsal
+from procession._engine.types import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
-    from typing import BinaryIO, NoReturn
+    from typing import Any, BinaryIO, NoReturn
 
     from procession._engine.process.warm_wire import Request
 

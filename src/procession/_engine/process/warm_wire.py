@@ -16,7 +16,8 @@ import array
 import contextlib
 import socket
 from multiprocessing import forkserver
-from typing import NamedTuple
+
+from procession._engine.types import NamedTuple
 
 COMMIT = b"\n"
 

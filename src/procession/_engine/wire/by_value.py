@@ -22,14 +22,15 @@ import types
 import weakref
 from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
 from procession._engine.wire.main_module import MAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 __all__ = ["dumps", "know_classes_of_main"]
 
@@ -43,7 +44,7 @@ _ARRIVED: weakref.WeakSet[type] = weakref.WeakSet()
 """Classes that came by value."""
 
 
-class _Globals(dict[str, Any]):
+class _Globals(dict):  # type: ignore[type-arg]
     """Stands for the globals of ``__main__`` in a pickle; each process has its own."""
 
     def __reduce__(self) -> tuple[Callable[[], dict[str, Any]], tuple[()]]:
