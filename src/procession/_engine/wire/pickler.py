@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    _Spare = tuple[Callable[[Any], object], Callable[[], None], list[Any]]
+
 __all__ = [
     "REFUSALS",
     "by_value",
@@ -71,22 +73,54 @@ def know_classes_of_main() -> None:
     by_value.know_classes_of_main()
 
 
+_spare: list[_Spare] = []
+"""Picklers that nobody uses just now.  To make one takes longer than a small message."""
+
+_SPARED_BELOW = 1 << 12  # a pickler that has seen more keeps large tables
+
+
+def _new_pickler() -> _Spare:
+    parts: list[Any] = []
+    # A ForkingPickler would make the same table anew.
+    plain = pickle.Pickler(_Sink(parts.append), pickle.HIGHEST_PROTOCOL)
+    plain.dispatch_table = _REDUCERS
+    return plain.dump, plain.clear_memo, parts
+
+
+class _Sink:
+    """What a pickler writes to."""
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[Any], object]) -> None:
+        self.write = write
+
+
 def dumps(obj: Any) -> bytes:
     """The pickled form of ``obj``; raises whatever pickling it raises, here in the caller."""
-    buffer = io.BytesIO()
-    # A ForkingPickler would make the same table anew, which takes longer than a small message.
-    plain = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-    plain.dispatch_table = _REDUCERS
     try:
-        plain.dump(obj)
+        # Whoever takes one has it alone: other threads, and reducers that pickle, take others.
+        spare = _spare.pop()
+    except IndexError:
+        spare = _new_pickler()
+    dump, clear, parts = spare
+    try:
+        dump(obj)
     except REFUSALS:
         try:
             return by_value(obj)
         except Exception:  # noqa: BLE001, S110  # the first reason is the one to tell
             pass
         raise
-    data = buffer.getvalue()  # hands out the buffer's own bytes, not a copy
-    return by_value(obj) if names_main(data) else data
+    # The memo keeps alive what parts are of, so they are joined before it is cleared.
+    data: bytes = parts[0] if len(parts) == 1 else b"".join(parts)
+    if len(data) < _SPARED_BELOW:
+        parts.clear()
+        clear()
+        _spare.append(spare)
+    if _MAIN_BY_NAME in data and names_main(data):
+        return by_value(obj)
+    return data
 
 
 def dumps_exception(error: BaseException) -> bytes:
@@ -100,6 +134,5 @@ def dumps_exception(error: BaseException) -> bytes:
     return by_value(error) if names_main(data) else data
 
 
-def loads(data: bytes | bytearray | memoryview) -> Any:
-    """The object that ``dumps`` was given."""
-    return ForkingPickler.loads(data)
+loads = ForkingPickler.loads
+"""The object that ``dumps`` was given."""
