@@ -18,7 +18,11 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["Held", "hold"]
+__all__ = ["Held", "hold", "runs_code"]
+
+_handler_of = _signal.getsignal
+_SIGINT = _signal.SIGINT
+_raises = _signal.default_int_handler
 
 
 class Held:
@@ -60,6 +64,19 @@ def hold() -> Held | None:
     except ValueError:  # the main thread of a subinterpreter
         return None
     return held
+
+
+def runs_code() -> bool:
+    """Whether SIGINT may run code of the program in this thread, which may do anything there.
+
+    Python's own handler runs none: it raises KeyboardInterrupt.
+    """
+    handler = _handler_of(_SIGINT)
+    return (
+        handler is not _raises
+        and callable(handler)
+        and threading.current_thread() is threading.main_thread()
+    )
 
 
 def _put_back_in_child() -> None:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate"]
 
-_LOOKS = 20
-"""So often a gate is looked at before its waiter sleeps: about as long as to wake it would take."""
-
 if sys.platform == "win32":
 
     class Gate:
@@ -107,10 +104,6 @@ else:
             """Wait, at most ``timeout`` seconds, until it is open; says whether it may be."""
             poll = select.poll()
             poll.register(self._reader, select.POLLIN)
-            for _ in range(_LOOKS):
-                if poll.poll(0):
-                    return True
-                os.sched_yield()
             return bool(poll.poll(milliseconds(timeout)))
 
         def fileno(self) -> int:

@@ -1,274 +1,354 @@
-"""A queue's messages in a shared file: an append log with a small header.
+"""A queue's messages and counters: what is put and taken, one or many at a time.
 
-    offset 0      header: magic, version, maxsize, head, tail, put, taken, unfinished
-    offset 64     claims: 256 pairs (first message, count)
-    offset 4160   messages, each a length (8 bytes) and its bytes; from ``head`` to ``tail``
+How they lie in the file, and why a process may be killed at any instruction, stands in
+``portable_records``; how one waits for them in ``portable_bells``.
 
-Why a file: a message must be safe when ``put`` returns, however many there are and whoever
-reads them.  A pipe holds 64 KiB and then makes its writer wait, which is why the standard
-library needs a thread behind each queue, loses messages when a process ends, and can deadlock
-when one joins before draining.  A file takes all, at once, in the caller.
-
-All is done under the file's lock.  A message is written behind ``tail`` first and the header
-after it, by one write of 64 bytes: that write is the moment at which a put or a get has
-happened.  A process killed before it has done nothing; killed after it, everything.  Gates
-(see ``portable_gate``) are opened before that moment and shut after it.
-
-Space is given back when the queue is empty (the file is cut) and, in a queue that never is, when
-what was taken outweighs what is left: then the rest is copied to the front.  The copy never
-overlaps its source, so a process killed while it copies leaves a log that is whole.
+``put_one`` and ``take_one`` are what a program does a million times: each is written out in one
+piece, where the forms for many are made of smaller ones. Where SIGINT runs code of the program,
+which may use the queue, they are left to those, which hold it back.
 """
 
 from __future__ import annotations
 
-import struct
+import sys
 
-from procession._engine.ipc.portable_file import SharedFile
+from procession._engine.ipc.interruptions import runs_code
+from procession._engine.ipc.portable_bells import WATCHED, Bells
 from procession._engine.ipc.portable_gate import Gate
+from procession._engine.ipc.portable_memory import WEAK, WORD, MappedFile, fence
+from procession._engine.ipc.portable_records import (
+    BASE,
+    BELL,
+    BY_CALL_ABOVE,
+    CLAIMS,
+    CLAIMS_AT,
+    COMPACT_ABOVE,
+    CUT_ABOVE,
+    DONE,
+    GETS,
+    HEADS,
+    IDLE_BELL,
+    JUMP,
+    LENGTH,
+    MAGIC,
+    MAXSIZE,
+    PUTS,
+    RESTART,
+    RESTART_ABOVE,
+    ROOM_BELL,
+    SMALLEST,
+    TAILS,
+    TORN,
+    Records,
+)
+from procession._engine.ipc.portable_turns import Turns, ask
 from procession._engine.types import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
+
+    _Gates = tuple[Gate, Gate | None, Gate | None]
 
 __all__ = ["CLAIMS", "MessageLog"]
 
-CLAIMS: Final = 256
-"""How many claims a queue has: numbers 0 to 255."""
-
-_MAGIC: Final = b"psn-log\0"
-_VERSION: Final = 1
-_HEADER: Final = struct.Struct("<8s7Q")
-_CLAIM: Final = struct.Struct("<2Q")
-_LENGTH: Final = struct.Struct("<Q")
-_CLAIMS_AT: Final = _HEADER.size
-_BASE: Final = _CLAIMS_AT + CLAIMS * _CLAIM.size
-_READ_AHEAD: Final = 1 << 16
-_READ_AHEAD_PER_MESSAGE: Final = 1 << 10
-_JOIN_BELOW: Final = 1 << 16  # smaller messages are copied together and written at once
-_COMPACT_ABOVE: Final = 1 << 24
-_COPY_BYTES: Final = 1 << 20
-
 
 class _Header(NamedTuple):
-    """The committed state; ``put - taken`` messages lie from ``head`` to ``tail``."""
+    """The counters at one moment."""
 
     maxsize: int
-    head: int
-    tail: int
     put: int
     taken: int
     unfinished: int
 
-    @property
-    def size(self) -> int:
-        return self.put - self.taken
 
-    @property
-    def room(self) -> int:
-        """How many messages may be put; unbounded queues have more than anyone needs."""
-        return self.maxsize - self.size if self.maxsize else 2**62
-
-    @property
-    def full(self) -> bool:
-        return self.room <= 0
-
-
-class MessageLog:
-    """The messages and counters of one queue; methods try once and never wait.
-
-    ``ready`` is open while there are messages, ``room`` (None when unbounded) while there is
-    room, ``idle`` (None unless ``counts_tasks``) while no task is unfinished.
-    """
+class MessageLog(Bells):
+    """One queue's log; what is not called ``wait_`` tries once and never waits for a message."""
 
     def __init__(self, maxsize: int = 0, *, counts_tasks: bool = False) -> None:
-        self._file = SharedFile()
-        self.ready = Gate()
-        self.room = Gate() if maxsize else None
-        self.idle = Gate() if counts_tasks else None
-        with self._file:
-            self._commit(_Header(maxsize, _BASE, _BASE, 0, 0, 0))
-            self._file.truncate(_BASE)
-        for gate in (self.room, self.idle):
-            if gate is not None:
-                gate.open()
+        memory = MappedFile(SMALLEST)
+        words = memory.map(SMALLEST)[1]
+        words[MAXSIZE], words[LENGTH] = maxsize, SMALLEST
+        words[TAILS] = words[HEADS] = BASE
+        words[0] = MAGIC
+        room = Gate() if maxsize else None
+        self._attach(memory, Turns(2), (Gate(), room, Gate() if counts_tasks else None))
 
-    def __setstate__(self, state: dict[str, object]) -> None:
+    def _attach(self, memory: MappedFile, turns: Turns, gates: _Gates) -> None:
+        Records.__init__(self, memory, turns)
+        self._gates = gates
+        self._ready, self._room, self._idle = gates
+        self._bound = self._checked()[MAXSIZE] or 2**62
+
+    def __getstate__(self) -> tuple[MappedFile, Turns, _Gates]:
+        """All that another process needs to attach."""
+        return self._memory, self._turns, self._gates
+
+    def __setstate__(self, state: tuple[MappedFile, Turns, _Gates]) -> None:
         """Attach to the log of another process; raises OSError when it is none."""
-        self.__dict__.update(state)
-        self.header()
+        self._attach(*state)
 
-    def header(self) -> _Header:
-        """The state at this moment."""
-        with self._file:
-            return self._read_header()
+    def close(self) -> None:
+        """Close this process's descriptors, once none of its threads is at work here."""
+        with self._taking.lock.mutex, self._putting.lock.mutex:
+            for gate in self._gates:
+                if gate is not None:
+                    gate.close()
+            self._memory.close(self._view)
+        self._turns.close()
+
+    # --- one message
+
+    def put_one(self, message: bytes) -> bool:
+        """Put a message; False where there is no room for it."""
+        if runs_code():
+            return self.append((message,))[1] == 1
+        turn = self._putting
+        with turn.lock.mutex:
+            try:
+                try:
+                    ask(*turn.seize)
+                except OSError as error:
+                    turn.wait(error)
+                data, words, mapped = self._view
+                puts = words[PUTS]
+                size = (puts >> 1) - (words[GETS] >> 1)
+                if size >= self._bound:
+                    return False
+                slot = puts & 1
+                start = words[TAILS + slot]
+                if start > RESTART_ABOVE and not size:
+                    words[RESTART], words[TORN], start = puts >> 1, 0, BASE
+                length = len(message)
+                place = start + WORD
+                tail = place + (length + 7 & -8)
+                if (
+                    tail < mapped
+                    and tail < words[LENGTH]
+                    and length <= BY_CALL_ABOVE
+                    and words[0] == MAGIC
+                ):
+                    words[start >> 3] = length
+                    data[place : place + length] = message
+                else:
+                    tail = self._write(message, start)
+                if WEAK:
+                    fence()
+                words[TAILS + 1 - slot] = tail
+                bell = words[BELL]
+                if bell:
+                    self._ring(bell, size)
+                words[PUTS] = puts + 2 ^ 1
+                if bell:
+                    words[BELL] = bell & WATCHED
+            finally:
+                ask(*turn.leave)
+        if turn.guard.retired:
+            turn.guard.close_retired()
+        return True
+
+    def take_one(self) -> bytes | None:  # noqa: C901, PLR0912  # in one piece, see above
+        """Take a message; None where there is none."""
+        if runs_code():
+            return self._take_by_many()
+        turn = self._taking
+        with turn.lock.mutex:
+            try:
+                try:
+                    ask(*turn.seize)
+                except OSError as error:
+                    turn.wait(error)
+                data, words, mapped = self._view
+                gets = words[GETS]
+                puts = words[PUTS]
+                if gets >> 1 == puts >> 1:
+                    return None
+                if WEAK:
+                    fence()
+                slot = gets & 1
+                start = words[HEADS + slot] if words[RESTART] != gets >> 1 else BASE
+                if start >= mapped or (length := words[start >> 3]) >= JUMP:
+                    start, length = self._follow(start)
+                place = start + WORD
+                head = place + (length + 7 & -8)
+                if head <= mapped and length <= BY_CALL_ABOVE and words[0] == MAGIC:
+                    message: bytes = data[place : place + length]
+                else:
+                    message = self._read(start, length)
+                if WEAK:
+                    fence()
+                words[HEADS + 1 - slot] = head
+                room_bell = words[ROOM_BELL]
+                if room_bell:
+                    self._ring_room()
+                words[GETS] = gets + 2 ^ 1
+                if room_bell:
+                    words[ROOM_BELL] = 0
+                if head > COMPACT_ABOVE or (
+                    gets + 2 >> 1 == puts >> 1
+                    and (words[BELL] >= WATCHED or words[LENGTH] > CUT_ABOVE)
+                ):
+                    self._tidy()
+            finally:
+                ask(*turn.leave)
+        if turn.guard.retired:
+            turn.guard.close_retired()
+        return message
+
+    if sys.platform == "win32":  # see ``portable_turns``
+
+        def put_one(self, message: bytes) -> bool:
+            """Put a message; False where there is no room for it."""
+            return self.append((message,))[1] == 1
+
+        def take_one(self) -> bytes | None:
+            """Take a message; None where there is none."""
+            return self._take_by_many()
+
+    def _take_by_many(self) -> bytes | None:
+        messages = self.take(1)
+        return messages[0] if messages else None
+
+    # --- many
 
     def append(self, messages: Sequence[bytes], *, all_or_none: bool = False) -> tuple[int, int]:
         """Put as many messages as there is room for: (index of the first, how many).
 
         With ``all_or_none``, none is put where there is not room for all.
         """
-        with self._file:
-            header = self._read_header()
-            count = min(len(messages), header.room)
-            if count == 0 or (all_or_none and count < len(messages)):
-                if self.room is not None and header.full:
-                    self.room.shut()
-                return header.put, 0
-            maxsize, head, tail, put, taken, unfinished = header
-            tail = self._write_messages(messages[:count], tail)
-            changed = _Header(maxsize, head, tail, put + count, taken, unfinished + count)
-            if put == taken:
-                self.ready.open()
-            self._commit(changed)
-            if self.room is not None and changed.full:
-                self.room.shut()
-            if self.idle is not None and unfinished == 0:
-                self.idle.shut()
-            return put, count
+        with self._putting:
+            words = self._checked()
+            puts = words[PUTS]
+            size = (puts >> 1) - (words[GETS] >> 1)
+            count = min(len(messages), self._bound - size)
+            if count <= 0 or (all_or_none and count < len(messages)):
+                return puts >> 1, 0
+            tail = words[TAILS + (puts & 1)]
+            if tail > RESTART_ABOVE and not size:
+                words[RESTART], words[TORN], tail = puts >> 1, 0, BASE
+            for message in messages[:count]:
+                tail = self._write(message, tail)
+            if WEAK:
+                fence()
+            words[TAILS + 1 - (puts & 1)] = tail
+            bell = words[BELL]
+            if bell:
+                self._ring(bell, size)
+            words[PUTS] = puts + 2 * count ^ 1
+            if bell:
+                words[BELL] = bell & WATCHED
+            return puts >> 1, count
 
-    def take(self, max_items: int, claim: int | None = None) -> list[bytes]:
-        """Take at most ``max_items`` messages that are there; an empty list where none is."""
-        with self._file:
-            header = self._read_header()
-            if header.size == 0:
-                self.ready.shut()
+    def take(self, most: int, claim: int | None = None) -> list[bytes]:
+        """Take at most ``most`` messages that are there; an empty list where none is."""
+        place = None if claim is None else _claim_word(claim)
+        with self._taking:
+            words = self._checked()
+            gets = words[GETS]
+            count = min(most, (words[PUTS] >> 1) - (gets >> 1))
+            if count == 0:
+                self._tidy()
                 return []
-            messages, head = self._read_messages(header, min(max_items, header.size))
-            if claim is not None:
-                self._write_claim(claim, header.taken, len(messages))
-            maxsize, _, tail, put, taken, unfinished = header
-            changed = _Header(maxsize, head, tail, put, taken + len(messages), unfinished)
-            if self.room is not None and header.full:
-                self.room.open()
-            self._settle(changed)
-            if changed.size == 0:
-                self.ready.shut()
+            if WEAK:
+                fence()
+            head = words[HEADS + (gets & 1)] if words[RESTART] != gets >> 1 else BASE
+            messages = []
+            for _ in range(count):
+                start, length = self._follow(head)
+                messages.append(self._read(start, length))
+                head = start + WORD + (length + 7 & -8)
+            if place is not None:
+                self._write_claim(place, gets >> 1, count)
+            if WEAK:
+                fence()
+            words[HEADS + 1 - (gets & 1)] = head
+            room_bell = words[ROOM_BELL]
+            if room_bell:
+                self._ring_room()
+            words[GETS] = gets + 2 * count ^ 1
+            if room_bell:
+                words[ROOM_BELL] = 0
+            self._tidy()
             return messages
-
-    def finish_task(self) -> bool:
-        """Count one task as done; False when none was unfinished."""
-        with self._file:
-            header = self._read_header()
-            if header.unfinished == 0:
-                return False
-            if self.idle is not None and header.unfinished == 1:
-                self.idle.open()
-            self._commit(header._replace(unfinished=header.unfinished - 1))
-            return True
-
-    def all_finished(self) -> bool:
-        """Whether no task is unfinished; shuts a gate that says so wrongly."""
-        with self._file:
-            finished = self._read_header().unfinished == 0
-            if self.idle is not None and not finished:
-                self.idle.shut()
-            return finished
-
-    def empty(self) -> bool:
-        """Whether there is no message; shuts a gate that says otherwise."""
-        with self._file:
-            empty = self._read_header().size == 0
-            if empty:
-                self.ready.shut()
-            return empty
 
     def read_claim(self, claim: int) -> tuple[int, int]:
         """(first message, count) of what was last taken under this claim."""
-        with self._file:
-            first, count = _CLAIM.unpack(self._file.read(_CLAIM.size, _claim_offset(claim)))
-            return first, count
+        place = _claim_word(claim)
+        with self._taking:
+            return self._view[1][place], self._view[1][place + 1]
 
     def clear_claim(self, claim: int) -> None:
         """Forget what was taken under this claim."""
-        with self._file:
-            self._write_claim(claim, 0, 0)
+        place = _claim_word(claim)
+        with self._taking:
+            self._write_claim(place, 0, 0)
 
-    def close(self) -> None:
-        """Close this process's descriptors, once none of its threads is at work here."""
-        with self._file:
-            for gate in (self.ready, self.room, self.idle):
-                if gate is not None:
-                    gate.close()
-        self._file.close()
+    def _write_claim(self, place: int, first: int, count: int) -> None:
+        words = self._view[1]
+        words[place + 1] = 0  # killed in between, it says: nothing
+        words[place] = first
+        words[place + 1] = count
 
-    def _read_header(self) -> _Header:
-        magic, version, *fields = _HEADER.unpack(self._file.read(_HEADER.size, 0))
-        if magic != _MAGIC or version != _VERSION:
-            raise OSError(
-                f"this is no queue of this version of procession (its file begins with"
-                f" {magic!r}, version {version}, expected {_MAGIC!r}, version {_VERSION}):"
-                " all processes must use the same version"
-            )
-        return _Header(*fields)
+    # --- counters
 
-    def _commit(self, header: _Header) -> None:
-        self._file.write(_HEADER.pack(_MAGIC, _VERSION, *header), 0)
+    def header(self) -> _Header:
+        """The counters at this moment."""
+        with self._taking, self._putting:
+            words = self._checked()
+            put = words[PUTS] >> 1
+            return _Header(words[MAXSIZE], put, words[GETS] >> 1, put - words[DONE])
 
-    def _write_claim(self, claim: int, first: int, count: int) -> None:
-        self._file.write(_CLAIM.pack(first, count), _claim_offset(claim))
+    def size(self) -> int:
+        """How many messages there are at this moment."""
+        words = self._view[1]
+        while True:
+            gets = words[GETS]
+            if WEAK:
+                fence()
+            puts = words[PUTS]
+            if WEAK:
+                fence()
+            if words[GETS] == gets:
+                return (puts >> 1) - (gets >> 1)
 
-    def _write_messages(self, messages: Sequence[bytes], offset: int) -> int:
-        """Write behind the tail; returns where the tail then is."""
-        small: list[bytes] = []
-        start = offset
-        for message in messages:
-            small.append(_LENGTH.pack(len(message)))
-            offset += _LENGTH.size
-            if len(message) < _JOIN_BELOW:
-                small.append(message)
-            else:
-                self._file.write(b"".join(small), start)
-                self._file.write(message, offset)
-                small.clear()
-                start = offset + len(message)
-            offset += len(message)
-        if small:
-            self._file.write(b"".join(small), start)
-        return offset
+    def empty(self) -> bool:
+        """Whether there is no message; shuts a gate that says otherwise."""
+        if self.size():
+            return False
+        if self._view[1][BELL] & WATCHED:
+            with self._taking:
+                self._tidy()
+            return not self.size()
+        return True
 
-    def _read_messages(self, header: _Header, count: int) -> tuple[list[bytes], int]:
-        """``count`` messages from the head on, and where the head then is."""
-        messages: list[bytes] = []
-        most = min(_READ_AHEAD, _READ_AHEAD_PER_MESSAGE * count)
-        head = header.head
-        ahead, ahead_at = b"", head
-        for _ in range(count):
-            start = head - ahead_at
-            if start + _LENGTH.size > len(ahead):
-                ahead = self._file.read(min(most, header.tail - head), head)
-                ahead_at, start = head, 0
-            (length,) = _LENGTH.unpack_from(ahead, start)
-            start += _LENGTH.size
-            head += _LENGTH.size + length
-            if start + length <= len(ahead):
-                messages.append(ahead[start : start + length])
-            else:
-                messages.append(self._file.read(length, head - length))
-                ahead, ahead_at = b"", head
-        return messages, head
+    def full(self) -> bool:
+        """Whether there is no room at this moment."""
+        return self.size() >= self._bound
 
-    def _settle(self, header: _Header) -> None:
-        """Commit, and give back space where it is time to."""
-        live = header.tail - header.head
-        if live == 0:
-            maxsize, _, _, put, taken, unfinished = header
-            self._commit(_Header(maxsize, _BASE, _BASE, put, taken, unfinished))
-            if header.tail > _BASE + _READ_AHEAD:
-                self._file.truncate(_BASE)
-            return
-        self._commit(header)
-        dead = header.head - _BASE
-        if dead > _COMPACT_ABOVE and dead >= live:
-            for offset in range(0, live, _COPY_BYTES):
-                part = self._file.read(min(_COPY_BYTES, live - offset), header.head + offset)
-                self._file.write(part, _BASE + offset)
-            self._commit(header._replace(head=_BASE, tail=_BASE + live))
-            self._file.truncate(_BASE + live)
+    def finish_task(self) -> bool:
+        """Count one task as done; False when none was unfinished."""
+        with self._taking:
+            words = self._view[1]
+            done, put = words[DONE] + 1, words[PUTS] >> 1
+            if done > put:
+                return False
+            bell = words[IDLE_BELL] if done == put else 0
+            if bell and self._idle is not None:
+                self._idle.open()
+            words[DONE] = done
+            if bell:
+                words[IDLE_BELL] = 0
+            return True
+
+    def all_finished(self) -> bool:
+        """Whether no task is unfinished at this moment."""
+        done = self._view[1][DONE]
+        if WEAK:
+            fence()
+        return done == self._view[1][PUTS] >> 1
 
 
-def _claim_offset(claim: int) -> int:
+def _claim_word(claim: int) -> int:
     if not 0 <= claim < CLAIMS:
         raise ValueError(f"claim {claim} does not exist: claims are numbered 0 to {CLAIMS - 1}")
-    return _CLAIMS_AT + claim * _CLAIM.size
+    return CLAIMS_AT + 2 * claim

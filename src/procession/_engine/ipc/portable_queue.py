@@ -3,30 +3,26 @@
 The messages lie in a shared file (``portable_log``) and the waiting happens at gates
 (``portable_gate``); this file adds the standard interface.  ``put`` returns when the message is
 in the file: the process may exit right away, and ``join`` before draining cannot deadlock.
-Each operation tries once under the file's lock and otherwise waits at a gate, then tries again.
+Each operation tries once with the turn of its end and otherwise waits at a gate, then tries again.
 
-Pickling is done by the caller and outside of the lock, so what cannot be pickled raises in
+Pickling is done by the caller and without the turn, so what cannot be pickled raises in
 ``put`` and leaves the queue as it was.
 """
 
 from __future__ import annotations
 
-import operator
-import time
 from collections import deque
 
-from procession._engine.errors import Empty, Full
 from procession._engine.ipc.asynchronous import AsyncMethods
 from procession._engine.ipc.interruptions import hold
-from procession._engine.ipc.portable_log import MessageLog
-from procession._engine.ipc.queue_ends import QueueEnds
+from procession._engine.ipc.portable_base import Deadline, LogQueue
 from procession._engine.ipc.queue_threads import NoFeederThread
 from procession._engine.ipc.standard_queues import (
     StandardJoinableQueue,
     StandardQueue,
     StandardSimpleQueue,
 )
-from procession._engine.wire import pickler
+from procession._engine.wire.pickler import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,132 +30,12 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from typing import Any
 
-    from procession._engine.ipc.portable_gate import Gate
+    from procession._engine.ipc.portable_log import MessageLog
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
 
-class _Deadline:
-    """How long an operation may still wait; ``timeout`` in seconds, None for ever."""
-
-    def __init__(self, block: bool, timeout: float | None) -> None:
-        if not block:
-            timeout = 0
-        self._end = None if timeout is None else time.monotonic() + max(0.0, timeout)
-
-    def left(self) -> float | None:
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-    @property
-    def passed(self) -> bool:
-        return self._end is not None and time.monotonic() >= self._end
-
-
-class _LogQueue(QueueEnds):
-    """What all three classes share: one end of a message log."""
-
-    _log: MessageLog
-
-    def _open(self, maxsize: int = 0, *, counts_tasks: bool = False) -> None:
-        bound = max(0, operator.index(maxsize))
-        self._attach(bound, MessageLog(bound, counts_tasks=counts_tasks))
-
-    def _attach(self, maxsize: int, log: MessageLog) -> None:
-        self._bound = maxsize
-        self._log = log
-        self._closed = False
-        self.ends_closed = set()
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        """All that another process needs to attach to this queue."""
-        self._check_closed()
-        return (self._bound, self._log)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Attach to the queue of another process."""
-        self._attach(*state)
-
-    def __repr__(self) -> str:
-        """Class, size and bound, as far as they are known."""
-        kind = f"{type(self).__module__}.{type(self).__qualname__}"
-        return (
-            f"<{kind} {'closed' if self._closed else f'maxsize={self.maxsize}'} at {id(self):#x}>"
-        )
-
-    @property
-    def maxsize(self) -> int:
-        """The bound; 0 for none."""
-        return self._bound
-
-    @property
-    def closed(self) -> bool:
-        """Whether this queue was closed in this process."""
-        return self._closed
-
-    def close(self) -> None:
-        """Close the queue in this process; what others hold stays open."""
-        if not self._closed:
-            self._closed = True
-            self._log.close()
-
-    def fileno(self) -> int:
-        """A descriptor that is readable while the queue has messages."""
-        self._check_closed()
-        return self._log.ready.fileno()
-
-    def _check_closed(self) -> None:
-        if self._closed:
-            raise ValueError(f"Queue {self!r} is closed")
-
-    def _is_ready(self) -> bool:
-        return not self.empty()
-
-    def _waitable(self) -> Any:
-        """On Windows: what ``multiprocessing.connection.wait`` takes in place of this queue."""
-        self._check_closed()
-        gate: Any = self._log.ready
-        return gate.waitable()
-
-    def _room_gate(self) -> Gate | None:
-        return self._log.room
-
-    def empty(self) -> bool:
-        """Whether there is no message; exact at the moment of asking."""
-        self._check_closed()
-        return self._log.empty()
-
-    def _put_pickled(self, messages: Sequence[bytes], block: bool, timeout: float | None) -> int:
-        """Put all, waiting for room; returns the index of the first."""
-        deadline = _Deadline(block, timeout)
-        first, done = self._log.append(messages)
-        while done < len(messages):
-            if deadline.passed:
-                raise _full(done)
-            self._wait_at(self._log.room, deadline)
-            index, count = self._log.append(messages[done:])
-            first = index if done == 0 else first
-            done += count
-        return first
-
-    def _take_pickled(
-        self, max_items: int, block: bool, timeout: float | None, claim: int | None = None
-    ) -> list[bytes]:
-        deadline = _Deadline(block, timeout)
-        messages = self._log.take(max_items, claim)
-        while not messages:
-            if deadline.passed:
-                raise Empty
-            self._wait_at(self._log.ready, deadline)
-            messages = self._log.take(max_items, claim)
-        return messages
-
-    def _wait_at(self, gate: Gate | None, deadline: _Deadline) -> None:
-        if gate is not None:
-            gate.wait(deadline.left())
-        self._check_closed()
-
-
-class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ignore[misc]  # own state
+class Queue(LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ignore[misc]  # own state
     """A queue for many producers and many consumers, first in, first out.
 
     ``maxsize`` bounds the number of messages; 0 or less means no bound.  ``ctx`` is taken for
@@ -189,18 +65,29 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         It is safely in the queue on return.  Raises queue.Full when there is no room in time,
         ValueError when the queue is closed, and what pickling ``obj`` raises.
         """
-        self._check_closed()
-        self._put_pickled((pickler.dumps(obj),), block, timeout)
+        if self._closed:
+            self._check_closed()
+        if timeout is not None and block:
+            timeout += 0.0  # raises TypeError, as the standard queue does
+        message = dumps(obj)
+        if not self._log.put_one(message):
+            self._put_late(message, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the next object, waiting at most ``timeout`` seconds (None: for ever).
 
         Raises queue.Empty when none comes in time, and ValueError when the queue is closed.
         """
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         if self._left:
             return self._load_left()
-        return pickler.loads(self._take_pickled(1, block, timeout)[0])
+        if timeout is not None and block:
+            timeout += 0.0  # raises TypeError, as the standard queue does
+        message = self._log.take_one()
+        if message is None:
+            message = self._take_late(block, timeout)
+        return loads(message)
 
     def put_nowait(self, obj: Any) -> None:
         """As ``put(obj, block=False)``."""
@@ -220,7 +107,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         that cannot be pickled raises before anything is put.
         """
         self._check_closed()
-        return self._put_pickled([pickler.dumps(obj) for obj in objs], block, timeout)
+        return self._put_pickled([dumps(obj) for obj in objs], block, timeout)
 
     def get_many(
         self,
@@ -252,11 +139,11 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         0 when none came within ``timeout`` seconds.  None is lost by a KeyboardInterrupt.
         """
         self._check_closed()
-        deadline = _Deadline(True, timeout)
+        deadline = Deadline(True, timeout)
         while not (count := self._hand_over_now(append, max_items)):
             if deadline.passed:
                 return 0
-            self._wait_at(self._log.ready, deadline)
+            self._wait_for_message(deadline)
         return count
 
     def _hand_over_now(self, append: Callable[[Any], object], max_items: int) -> int:
@@ -264,7 +151,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         try:
             messages = self._log.take(max_items)
             for message in messages:
-                append(pickler.loads(message))
+                append(loads(message))
         finally:
             if held is not None:
                 held.let_go()
@@ -275,7 +162,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         objects: list[Any] = []
         for index, message in enumerate(messages):
             try:
-                objects.append(pickler.loads(message))
+                objects.append(loads(message))
             except Exception as error:  # unpickling may raise anything
                 self._left.extend(messages[index + 1 :])
                 if not objects:
@@ -288,7 +175,7 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
         entry = self._left.popleft()
         if isinstance(entry, Exception):
             raise entry
-        return pickler.loads(entry)
+        return loads(entry)
 
     def empty(self) -> bool:
         """Whether there is no message; exact at the moment of asking."""
@@ -323,12 +210,12 @@ class Queue(_LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ig
     def qsize(self) -> int:
         """How many messages there are; exact at the moment of asking."""
         self._check_closed()
-        return self._log.header().size
+        return self._log.size()
 
     def full(self) -> bool:
         """Whether there are ``maxsize`` messages; exact at the moment of asking."""
         self._check_closed()
-        return self._log.header().full
+        return self._log.full()
 
 
 class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own state
@@ -348,15 +235,16 @@ class JoinableQueue(Queue, StandardJoinableQueue):  # type: ignore[misc]  # own 
     def join(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # says more
         """Wait, at most ``timeout`` seconds, until all tasks are done; says whether they are."""
         self._check_closed()
-        deadline = _Deadline(True, timeout)
+        deadline = Deadline(True, timeout)
         while not self._log.all_finished():
             if deadline.passed:
                 return False
-            self._wait_at(self._log.idle, deadline)
+            self._log.wait_for_idle(deadline.left())
+            self._check_closed()
         return True
 
 
-class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
+class SimpleQueue(LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own state
     """An unbounded queue with put, get and empty."""
 
     __module__ = "procession.queues"
@@ -366,21 +254,19 @@ class SimpleQueue(_LogQueue, StandardSimpleQueue):  # type: ignore[misc]  # own 
 
     def put(self, obj: Any) -> None:
         """Put ``obj``; raises what pickling it raises, OSError when the queue is closed."""
-        self._check_closed()
-        self._put_pickled((pickler.dumps(obj),), True, None)
+        if self._closed:
+            self._check_closed()
+        self._log.put_one(dumps(obj))  # always has room
 
     def get(self) -> Any:
         """Wait for the next object and take it; raises OSError when the queue is closed."""
-        self._check_closed()
-        return pickler.loads(self._take_pickled(1, True, None)[0])
+        if self._closed:
+            self._check_closed()
+        message = self._log.take_one()
+        if message is None:
+            message = self._take_late(True, None)
+        return loads(message)
 
     def _check_closed(self) -> None:
         if self._closed:
             raise OSError(f"handle is closed ({self!r})")
-
-
-def _full(put: int) -> Full:
-    """queue.Full that says how many of the messages were put."""
-    error = Full()
-    error.put = put  # type: ignore[attr-defined]  # documented at put_many
-    return error
