@@ -244,6 +244,37 @@ def test_the_standard_librarys_server_works_beside_ours(run_script: RunScript) -
     assert ours == ours_again != theirs == theirs_again
 
 
+def test_a_killed_resource_tracker_is_replaced_at_the_next_start(run_script: RunScript) -> None:
+    """The child is given the way to the new one, not to the one that is gone."""
+    outcome = run_script(
+        """
+        import os, signal, time, warnings
+        from multiprocessing import resource_tracker
+        import procession
+
+        tracker = resource_tracker._resource_tracker
+
+        def tell():
+            os.write(tracker._fd, b"PROBE:0:noop\\n")
+            print("told", flush=True)
+
+        if __name__ == "__main__":
+            warnings.simplefilter("ignore")  # the standard library says that it was killed
+            context = procession.get_context("forkserver")
+            pids = []
+            for _ in range(2):
+                process = context.Process(target=tell)
+                process.start()
+                process.join()
+                pids.append(tracker._pid)
+                os.kill(pids[-1], signal.SIGKILL)
+                os.waitid(os.P_PID, pids[-1], os.WEXITED | os.WNOWAIT)
+            print(process.exitcode, len(set(pids)))
+        """
+    )
+    assert outcome.stdout.split() == ["told", "told", "0", "2"]
+
+
 def test_the_server_has_no_name_in_the_file_system(context: Any) -> None:
     """It is reached by descriptor only: its sockets are bound to nothing."""
     inodes = set()

@@ -12,6 +12,7 @@ import contextlib
 import marshal
 import os
 import pickle
+import select
 import signal
 import socket
 import sys
@@ -264,9 +265,22 @@ def _tell(stream: Any, payload: memoryview, status: int) -> int:
 
 
 def _tracker() -> int:
-    """Return the descriptor of the resource tracker, which runs then."""
-    fd: Any = resource_tracker.getfd()
+    """Return the descriptor of the resource tracker, which runs then.
+
+    ``getfd()`` asks by a message whether it runs, and so wakes it: at each start one process more
+    for the processors that parent, server and child need.  The pipe tells as well.
+    """
+    fd: Any = resource_tracker._resource_tracker._fd  # type: ignore[attr-defined]  # noqa: SLF001
+    if fd is None or not _is_read(fd):
+        fd = resource_tracker.getfd()
     return int(fd)
+
+
+def _is_read(pipe: int) -> bool:
+    """Whether somebody holds the reading end of a pipe."""
+    poller = select.poll()
+    poller.register(pipe, 0)
+    return not poller.poll(0)
 
 
 def _if_open(fd: int) -> int | None:

@@ -216,6 +216,9 @@ class Server:
             self._drop_spare()
         pid = self._hand_over(request)
         warm_wire.tell(request.status, pid)
+        # The parent was woken on this very processor, as a rule, and the child waits for its word:
+        # both would wait for the next fork.
+        os.sched_yield()
         fds = request.descriptors()
         if pid > 0:
             self._has_started = True
