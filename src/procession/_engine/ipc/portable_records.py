@@ -76,7 +76,6 @@ BY_CALL_ABOVE: Final = 1 << 17  # longer messages go by system calls, see ``port
 CUT_ABOVE: Final = 1 << 22
 COMPACT_ABOVE: Final = 1 << 24
 COPY_BYTES: Final = 1 << 20
-MAPS_ALL: Final = sys.platform == "win32"
 
 
 class Records:
@@ -115,7 +114,7 @@ class Records:
         length = len(message)
         place = start + WORD
         tail = place + (length + 7 & -8)
-        if length > BY_CALL_ABOVE and not MAPS_ALL:
+        if length > BY_CALL_ABOVE and sys.platform != "win32":
             self._memory.write(message, place)
             if tail >= words[LENGTH]:
                 self._lengthen(place + length, tail + WORD)
@@ -146,7 +145,7 @@ class Records:
         """A record's message."""
         self._checked()
         place = start + WORD
-        if length > BY_CALL_ABOVE and not MAPS_ALL:
+        if length > BY_CALL_ABOVE and sys.platform != "win32":
             return self._memory.read(length, place)
         message: bytes = self._see(place + length)[0][place : place + length]
         return message
