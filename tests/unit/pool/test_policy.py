@@ -6,7 +6,12 @@ import os
 
 import pytest
 
-from procession._engine.pool.policy import MESSAGE_SECONDS, Pace, usable_cpus
+from procession._engine.pool.policy import (
+    LONGEST_MESSAGE_SECONDS,
+    MESSAGE_SECONDS,
+    Pace,
+    usable_cpus,
+)
 
 
 def test_first_messages_carry_one_grain() -> None:
@@ -39,6 +44,16 @@ def test_slower_than_thought_counts_at_once() -> None:
     pace.learn(1, 1.0)
 
     assert pace.size(10**9) == 1 < before
+
+
+def test_messages_are_longer_while_the_end_is_far() -> None:
+    """They cost the parent less so, and nobody is made to wait at the end."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, 1e-3)
+    pace.size(10**6)
+    assert pace.size(10**6) == LONGEST_MESSAGE_SECONDS * 1000
+    assert pace.size(512) == 4
+    assert pace.size(200) == 2
 
 
 def test_messages_shrink_near_the_end() -> None:

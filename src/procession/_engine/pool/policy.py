@@ -22,6 +22,10 @@ __all__ = ["Pace", "usable_cpus"]
 MESSAGE_SECONDS: Final = 0.002
 """Work in one message whose results nobody sees one by one (map)."""
 
+LONGEST_MESSAGE_SECONDS: Final = 0.008
+"""The same while more than 64 times as much is left for each worker: a message costs the parent
+some tens of microseconds, in which it takes a core from a worker.  Longer tasks travel alone."""
+
 EAGER_MESSAGE_SECONDS: Final = 0.0002
 """Work in one message of a call whose results are handed out one by one (imap)."""
 
@@ -77,7 +81,11 @@ class Pace:
         """Return the number of tasks for the next message; ``remaining`` in the input, if known."""
         if self.fixed or self.per_task is None:
             return self.grain
-        tasks = min(self.message_seconds / self.per_task, MOST_TASKS, self._size * GROWTH)
+        seconds = self.message_seconds
+        if remaining is not None and self.per_task < seconds == MESSAGE_SECONDS:
+            share = self.seconds_left(remaining) / 64
+            seconds = max(seconds, min(share, LONGEST_MESSAGE_SECONDS))
+        tasks = min(seconds / self.per_task, MOST_TASKS, self._size * GROWTH)
         if remaining is not None:
             tasks = min(tasks, remaining / (4 * self.workers))
         self._size = max(1, int(tasks) // self.grain) * self.grain

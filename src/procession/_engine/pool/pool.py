@@ -52,7 +52,7 @@ class Pool(PoolLife):
     ``processes``: how many; None: one for each CPU that this process may use.
     ``initializer(*initargs)`` runs first in each worker.  ``maxtasksperchild``: a worker is
     replaced after so many tasks (chunks, where a method takes chunks), ``max_memory_per_child``:
-    when it has more bytes of memory for itself after a message of tasks (a chunk, or about 2 ms
+    when it has more bytes of memory for itself after a message of tasks (a chunk, or 2 to 8 ms
     of work).  ``context``: the start method.  ``retries``: how often a task is run again after
     its worker died under it; ``timeout``: seconds that each task may run, None for any; a call
     may say otherwise.
@@ -168,7 +168,7 @@ class Pool(PoolLife):
     ) -> list[Any]:
         """Return ``[func(item) for item in iterable]``, run by the workers.
 
-        ``chunksize`` items go to a worker together; None: as many as take about 2 ms.
+        ``chunksize`` items go to a worker together; None: as many as take 2 to 8 ms.
         """
         call = self._maker().map(
             MAP, func, iterable, chunksize, retries, timeout, on_error, pass_state
