@@ -82,9 +82,7 @@ add_constants(PyObject *module)
         return -1;
     }
     Py_DECREF(names);
-    if (PyModule_AddStringConstant(module, "INTERFACE", PSN_INTERFACE) < 0)
-        return -1;
-    return PyModule_AddIntConstant(module, "LAYOUT_VERSION", (long)psn_layout_version());
+    return PyModule_AddStringConstant(module, "INTERFACE", PSN_INTERFACE);
 }
 
 static int

@@ -237,22 +237,6 @@ queue_fileno(PyObject *op, PyObject *ignored)
 }
 
 static PyObject *
-queue_reclaim(PyObject *op, PyObject *ignored)
-{
-    psn_queue_object *self = (psn_queue_object *)op;
-    psn_status status;
-    uint64_t freed;
-    (void)ignored;
-    if (psn_queue_enter(self) < 0)
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = psn_segment_reclaim(psn_queue_segment(self->queue), &freed);
-    Py_END_ALLOW_THREADS
-    psn_queue_leave(self);
-    return status == PSN_OK ? PyLong_FromUnsignedLongLong(freed) : psn_raise(status, PSN_QUEUE_WHAT);
-}
-
-static PyObject *
 queue_pair(PyObject *op, PyObject *other)
 {
     psn_queue_object *self = (psn_queue_object *)op, *partner = (psn_queue_object *)other;
@@ -312,8 +296,6 @@ static PyMethodDef queue_methods[] = {
     {"fileno", queue_fileno, METH_NOARGS,
      PyDoc_STR("A descriptor that is readable while there are messages.")},
     {"descriptors", queue_descriptors, METH_NOARGS, PyDoc_STR("(memory, doorbell)")},
-    {"reclaim", queue_reclaim, METH_NOARGS,
-     PyDoc_STR("Free what dead processes held and what is unused; the number of bytes.")},
     {"pair", queue_pair, METH_O,
      PyDoc_STR("Somebody always waits at this queue or the other while nothing happens: keep their\n"
                "memory warm until then.")},

@@ -45,8 +45,6 @@ const char *psn_status_text(psn_status status);
 /* After PSN_FOREIGN or PSN_CORRUPT on this thread: which check failed, with the values. */
 const char *psn_last_detail(void);
 
-unsigned psn_layout_version(void); /* of the shared memory; segments of another are refused */
-
 #define PSN_FOREVER UINT64_MAX
 uint64_t psn_now(void); /* monotonic nanoseconds */
 

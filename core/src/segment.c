@@ -22,10 +22,6 @@ void psn_process_unlock(void) {
     pthread_mutex_unlock(&process_mutex);
 }
 
-unsigned psn_layout_version(void) {
-    return PSN_LAYOUT_VERSION;
-}
-
 /* ---- around a fork ---- */
 
 static void before_fork(void) {

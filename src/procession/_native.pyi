@@ -15,7 +15,6 @@ from typing_extensions import Buffer as SupportsBuffer
 from typing_extensions import Self
 
 INTERFACE: Final[str]
-LAYOUT_VERSION: Final[int]
 KILL_POINTS: Final[tuple[str, ...]]
 
 class Queue:
@@ -85,8 +84,6 @@ class Queue:
         """A descriptor that is readable while the queue has messages."""
     def descriptors(self) -> tuple[int, int]:
         """(memory, doorbell): what another process needs to attach; still owned here."""
-    def reclaim(self) -> int:
-        """Give back what dead processes held and unused memory; returns bytes freed."""
     def pair(self, other: Queue) -> None:
         """Keep the memory of both warm until somebody has waited at either for a second.
 

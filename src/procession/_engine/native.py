@@ -15,7 +15,6 @@ import sys
 
 __all__ = [
     "KILL_POINTS",
-    "LAYOUT_VERSION",
     "Buffer",
     "Cells",
     "Channel",
@@ -42,7 +41,7 @@ __all__ = [
     "wait",
 ]
 
-_INTERFACE = "624722356e08"
+_INTERFACE = "35d086a24829"
 """The digest of ``_native.pyi``, which an extension of these sources has as well."""
 
 
@@ -75,7 +74,6 @@ try:
         )
     from procession._native import (
         KILL_POINTS,
-        LAYOUT_VERSION,
         Buffer,
         Cells,
         Channel,
