@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-generation = object()
-"""Another object in every forked child: who remembers it learns by ``is``, without a system call,
-whether this is still the process in which it did so."""
-
-
 def close_with(owner: object, *fds: int) -> util.Finalize[None]:
     """Close the descriptors when ``owner`` is collected, or earlier by calling the result.
 
@@ -79,11 +74,3 @@ def in_forked_child(react: Callable[[], object]) -> None:
     """Have this called in every child that is forked from now on; without fork, do nothing."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=react)
-
-
-def _renew_generation() -> None:
-    global generation  # noqa: PLW0603  # the one place where it changes
-    generation = object()
-
-
-in_forked_child(_renew_generation)

@@ -12,9 +12,9 @@ import os
 import threading
 from collections import deque
 
-from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
 from procession._engine.ipc import transport
+from procession._engine.pool import generation
 from procession._engine.pool.calls import Call
 from procession._engine.pool.cancelling import Canceller
 from procession._engine.pool.collector import Collector
@@ -49,7 +49,7 @@ class Engine:
 
     def __init__(self, plan: Plan, size: int) -> None:
         self.pid = os.getpid()
-        self.generation = lifecycle.generation
+        self.generation = generation.current
         self.state = RUN
         self.stopping = False
         self.closed = False
@@ -81,7 +81,7 @@ class Engine:
 
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child: workers and queues are its parent's."""
-        if self.generation is not lifecycle.generation:
+        if self.generation is not generation.current:
             raise RuntimeError(
                 f"this pool belongs to process {self.pid} and cannot be used in its forked child"
                 f" {os.getpid()}: make a Pool in the process that uses it"
@@ -258,7 +258,7 @@ class Engine:
 
     def terminate(self) -> None:
         """End the workers now; calls that are under way end with ProcessError."""
-        if self.closed or self.generation is not lifecycle.generation:
+        if self.closed or self.generation is not generation.current:
             return
         with self.lock:
             self.state = TERMINATE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing.pool as standard
 
-from procession._engine import lifecycle
+from procession._engine.pool import generation
 from procession._engine.pool.arguments import (
     checked_callable,
     checked_memory,
@@ -291,7 +291,7 @@ class Pool(PoolLife):
     def _maker(self) -> Maker:
         """What makes calls.  Raises ValueError when the pool is not running."""
         engine = self._engine
-        if self._state is not RUN or engine.generation is not lifecycle.generation:
+        if self._state is not RUN or engine.generation is not generation.current:
             self._check_running()
         return self._calls
 

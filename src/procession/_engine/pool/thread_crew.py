@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import suppress
 
-from procession._engine import lifecycle
+from procession._engine.pool import generation
 from procession._engine.pool.recipe import APPLY, STARMAP
 from procession._engine.pool.steps import run_tasks
 from procession._engine.pool.thread_hands import Hand
@@ -48,7 +48,7 @@ class ThreadCrew:
         self.size = size
         self._initializer = initializer
         self._initargs = initargs
-        self._generation = lifecycle.generation
+        self._generation = generation.current
         self.processes: list[Any] = []
         self.posts = [Post() for _ in range(size)]
 
@@ -210,7 +210,7 @@ class ThreadCrew:
 
         It has none of the pool's other threads, and the results are its parent's.
         """
-        if self._generation is not lifecycle.generation:
+        if self._generation is not generation.current:
             with suppress(Exception):
                 sys.stdout.flush()
             os._exit(0)

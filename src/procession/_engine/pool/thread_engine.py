@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from procession._engine import lifecycle
 from procession._engine.errors import ProcessError
+from procession._engine.pool import generation
 from procession._engine.pool.calls import ApplyCall, Call
 from procession._engine.pool.states import CLOSE, RUN, TERMINATE
 from procession._engine.pool.stream_call import StreamCall
@@ -61,7 +61,7 @@ class ThreadEngine:
         initargs: Iterable[Any],
     ) -> None:
         self.pid = os.getpid()
-        self.generation = lifecycle.generation
+        self.generation = generation.current
         self.state = RUN
         self.broken: BaseException | None = None
         self.lock = threading.RLock()
@@ -80,7 +80,7 @@ class ThreadEngine:
 
     def check_process(self) -> None:
         """Raise RuntimeError in a forked child, which has none of the threads."""
-        if self.generation is not lifecycle.generation:
+        if self.generation is not generation.current:
             raise RuntimeError(
                 f"this pool's threads are in process {self.pid}, not in its forked child"
                 f" {os.getpid()}: make a ThreadPool in the process that uses it"
@@ -312,7 +312,7 @@ class ThreadEngine:
 
     def terminate(self) -> None:
         """Begin nothing more; calls that are under way end with ProcessError."""
-        if self.generation is not lifecycle.generation:
+        if self.generation is not generation.current:
             return
         with self.lock:
             self.state = TERMINATE
