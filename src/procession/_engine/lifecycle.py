@@ -28,33 +28,13 @@ def _close_all(fds: tuple[int, ...]) -> None:
         os.close(fd)
 
 
-class OwnFd:
-    """A descriptor that is closed by a call, or with this object: once, where it was made.
-
-    What a ``Finalize`` does, at a tenth of the cost: for what is made at each start of a process.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._owner = os.getpid()
-
-    def __call__(self) -> None:
-        """Close it.  Does nothing the second time, and nothing in a fork of the owner."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0 and os.getpid() == self._owner:
-            os.close(fd)
-
-    __del__ = __call__
-
-
 def file_identity(fd: int) -> tuple[int, int]:
     """Tell which open file a descriptor means.  Raises OSError where it means none.
 
     A program may close descriptors that it does not know, and open others under their numbers.
     Who keeps a descriptor for long compares before it writes, reads or closes.
     """
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
+    return os.fstat(fd)[1:3]  # inode and device; as attributes they cost more
 
 
 def at_fork(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from procession._engine.errors import RemoteError
-from procession._engine.process import report, reporting
+from procession._engine.process import report
 from procession._engine.process.reporting import Report, ReportFile, watch_arrival
 
 
@@ -163,9 +163,30 @@ def test_run_is_watched_on_the_instance_only() -> None:
             raise LookupError("in run")
 
     made, runner = Report(), Runner()
-    reporting.watch_run(runner, ReportFile(made.file.fd))  # type: ignore[arg-type]
+    ReportFile(made.file.fd).watch(runner)  # type: ignore[arg-type]
     with pytest.raises(LookupError):
         runner.run()
     assert runner.seen == {}
     made.collect()
     assert isinstance(made.exception, LookupError)
+
+
+def test_run_of_one_object_is_given_back() -> None:
+    """An object that has a ``run`` of its own runs that one, and has it meanwhile."""
+
+    class Runner:
+        def run(self) -> None:
+            raise AssertionError("the class's")
+
+    made, runner = Report(), Runner()
+    seen: list[object] = []
+
+    def own() -> None:
+        seen.append(vars(runner).get("run"))
+
+    runner.run = own  # type: ignore[method-assign]
+    ReportFile(made.file.fd).watch(runner)  # type: ignore[arg-type]
+    runner.run()
+    assert seen == [own]
+    made.collect()
+    assert made.exception is None

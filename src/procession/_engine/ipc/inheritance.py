@@ -35,13 +35,15 @@ if TYPE_CHECKING:
         def weaken(self) -> None: ...
 
 
-__all__ = ["LARGEST_SEARCH", "register", "registered", "weaken_unreachable"]
+__all__ = ["LARGEST_SEARCH", "REGISTER", "register", "registered", "weaken_unreachable"]
 
 LARGEST_SEARCH = 100_000
 """After so many references (some 20 ms) the search gives up, and nothing is weakened."""
 
 
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
+REGISTER: set[object] = _live.data  # type: ignore[attr-defined]  # a look at it is cheaper
+"""Empty while no connection is registered, as in most processes: nothing is to be weakened then."""
 
 _LEAVES = (
     type(None),
@@ -76,8 +78,6 @@ def weaken_unreachable(root: object) -> None:
 
     To be called in a forked child, with its Process object, before anything of the user runs.
     """
-    if not _live.data:  # type: ignore[attr-defined]  # as in most children; iterating is more work
-        return
     candidates = {id(connection): connection for connection in registered()}
     if not candidates:
         return

@@ -12,7 +12,7 @@ try:
 except ImportError:
     from pickle import loads
 
-from procession._engine.process.reporting import ReportFile, watch_arrival, watch_run
+from procession._engine.process.reporting import ReportFile, watch_arrival
 from procession._engine.wire.main_module import MAIN
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from typing import Any
 
-__all__ = ["Arrival", "InheritedFd", "arrive", "become", "unpack"]
+__all__ = ["Arrival", "InheritedFd", "arrive", "become", "bind_to_parent", "unpack"]
 
 
 class InheritedFd:
@@ -73,14 +73,19 @@ def arrive(arrival: Arrival, data: bytes) -> Arrival:
     return arrival.receive(data)
 
 
+def bind_to_parent(process: BaseProcess, lifeline_fd: int) -> None:
+    """Let this daemonic child end with its parent; so it may have children, if it was allowed."""
+    from procession._engine.process.lifeline import end_with  # noqa: PLC0415  # few are daemonic
+
+    end_with(lifeline_fd)
+    if getattr(process, "may_have_children", False):
+        process.allow_children()  # type: ignore[attr-defined]
+
+
 def become(process: BaseProcess, lifeline_fd: int, report: ReportFile) -> int:
     """Be the process, in any child; return the exit code."""
     if process.daemon:
-        from procession._engine.process.lifeline import end_with  # noqa: PLC0415  # few are
-
-        end_with(lifeline_fd)
-        if getattr(process, "may_have_children", False):
-            process.allow_children()  # type: ignore[attr-defined]
-    watch_run(process, report)
+        bind_to_parent(process, lifeline_fd)
+    report.watch(process)
     bootstrap: Callable[[int], int] = process._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001
     return bootstrap(lifeline_fd)

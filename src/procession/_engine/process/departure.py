@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from multiprocessing import reduction
 
-from procession._engine.ipc.inheritance import weaken_unreachable
+from procession._engine.ipc.inheritance import REGISTER, weaken_unreachable
 from procession._engine.process import child
-from procession._engine.process.executor import EXECUTOR, serve_executors
+from procession._engine.process.executor import serve_executors
 from procession._engine.process.main_module import NameAndMore
 from procession._engine.wire.main_module import MAIN
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from procession._engine.process.reporting import ReportFile
+
+
+def before_start() -> None:
+    """In the parent, whatever the method."""
+    serve_executors()
+    if MAIN.before_start():
+        from procession._engine.wire import pickler  # noqa: PLC0415  # few forks need it
+
+        pickler.know_classes_of_main()
 
 
 class Luggage:
@@ -49,13 +58,7 @@ class Departure:
         self.process = process
         self.report = report
         self.lifeline_fd = lifeline_fd
-        # Two short looks, which save nearly every start some functions.
-        if EXECUTOR in sys.modules:
-            serve_executors()
-        if getattr(sys.modules.get("__main__"), "__file__", None) is None and MAIN.before_start():
-            from procession._engine.wire import pickler  # noqa: PLC0415  # few forks need it
-
-            pickler.know_classes_of_main()
+        before_start()
 
     @property
     def _name(self) -> str:
@@ -74,5 +77,6 @@ class Departure:
         """In a forked child: do our part, then run the process.  Returns the exit code."""
         if getattr(sys.modules.get("__main__"), "__file__", None) is None:
             MAIN.be_forked()
-        weaken_unreachable(self.process)
+        if REGISTER:
+            weaken_unreachable(self.process)
         return child.become(self.process, self.lifeline_fd, self.report)

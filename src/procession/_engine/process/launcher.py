@@ -24,8 +24,10 @@ import threading
 from procession._engine.config import debug, explain
 from procession._engine.process.deafness import run_deaf
 from procession._engine.process.departure import Departure
-from procession._engine.process.lifeline import LIFELINE
 from procession._engine.process.reporting import Report
+
+EXPLAINS = debug()
+"""Asked once, and not at each start: every function that runs there is a page to be copied."""
 
 WITHOUT_WAITING: int = getattr(os, "WNOHANG", 1)
 """The flag of ``poll``; Windows, whose launcher is not ours, does not define it."""
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.popen_fork import Popen as _Base
     from multiprocessing.process import BaseProcess
+
+    from procession._engine.process.lifeline import Lifeline
 else:
     _Base = object
 
@@ -53,21 +57,17 @@ class Launcher(_Base):
     _report: Report
     _is_our_child = True
     """Whether the system tells us of its end, as it tells the parent."""
-    _checks_room = True
-    """Whether the launch could run out of descriptors half-way, and so does not begin then."""
 
     def __init__(self, process_obj: BaseProcess) -> None:
         self._parent_pid = os.getpid()
         self._collecting = threading.Lock()
-        self._explains = debug()  # asked once, and not between a fork and the wait
         self._begins_deaf = getattr(process_obj, "begins_deaf", False)
         self._report = Report()
-        lifeline_fd = LIFELINE.share()
+        lifeline_fd = lifeline().share()
         try:
-            if self._checks_room:
-                check_room(lifeline_fd)
+            check_room(lifeline_fd)
             super().__init__(Departure(process_obj, self._report, lifeline_fd))  # type: ignore[arg-type]
-            if self._explains:
+            if EXPLAINS:
                 explain("started %s, pid %d, by %s", process_obj.name, self.pid, self.method)
         except BaseException:
             self._report.close()
@@ -85,39 +85,51 @@ class Launcher(_Base):
     @property
     def exception(self) -> BaseException | None:
         """The exception that ended the child; None while it runs, and after a good end."""
-        return None if self.poll() is None else self._report.exception
+        if self.poll() is None:
+            return None
+        with self._collecting:  # another thread may be about to collect it
+            self._report.collect()
+            return self._report.exception
 
     def poll(self, flag: int = WITHOUT_WAITING) -> int | None:
         """Return the exit code, or None while the child runs; ``flag=0`` waits for it."""
-        if os.getpid() != self._parent_pid:
-            return self.returncode  # a fork's copy of the object: not its child
+        if self.returncode is not None or os.getpid() != self._parent_pid:
+            return self.returncode  # in a fork's copy of the object: not its child
         with self._collecting:
-            known = self.returncode is not None
-            code = super().poll(flag)
-            if code is None and self._lost_its_status():
-                code = self.returncode = UNKNOWN_EXIT_CODE
-            if code is not None:
+            if self.returncode is not None:
+                return self.returncode
+            if not self._is_our_child:
+                super().poll(flag)
+            else:
+                try:
+                    pid, status = os.waitpid(self.pid, flag)
+                    if pid:
+                        self.returncode = os.waitstatus_to_exitcode(status)
+                except ChildProcessError:
+                    # Somebody else was told: ``os.wait()`` in the program, or nobody, where
+                    # SIGCHLD is ignored.
+                    self.returncode = UNKNOWN_EXIT_CODE
+            code = self.returncode
+            if code is None:
+                return None
+            if code:
                 self._report.collect()
-                if not known and self._explains:
-                    explain("the process with pid %d has ended: exit code %d", self.pid, code)
-            return code
-
-    def _lost_its_status(self) -> bool:
-        """Whether it has ended and somebody else was told.
-
-        By ``os.wait()`` in the program, or by nobody, where SIGCHLD is ignored.
-        """
-        if not self._is_our_child or not hasattr(os, "waitid"):
-            return False
-        try:
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return True
-        return False
+            else:
+                self._report.close()
+        if EXPLAINS:
+            explain("the process with pid %d has ended: exit code %d", self.pid, code)
+        return code
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end, at most ``timeout`` seconds; return the exit code or None."""
-        if self.returncode is None:
+        if self.returncode is not None:
+            return self.returncode
+        if timeout is None and HAS_PIDFD and self._is_our_child:
+            try:
+                os.waitid(os.P_PIDFD, self.sentinel, os.WEXITED | os.WNOWAIT)
+            except OSError:  # somebody else was told, see ``poll``, or closed the descriptor
+                return self.poll(0)
+        else:
             poller = select.poll()
             poller.register(self.sentinel, select.POLLIN)
             if not poller.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))):
@@ -134,6 +146,13 @@ class Launcher(_Base):
         self._report.close()
 
 
+def lifeline() -> Lifeline:
+    """Return the one of this process; its hooks cost each fork pages, and not all need it."""
+    from procession._engine.process.lifeline import LIFELINE  # noqa: PLC0415  # see above
+
+    return LIFELINE
+
+
 def open_pidfd(pid: int) -> int:
     """Return a descriptor that is ready when our child has ended.
 
@@ -142,22 +161,32 @@ def open_pidfd(pid: int) -> int:
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:
-        # It has ended, and somebody else was told: a pipe that nobody writes to is ready too.
-        ready, writer = os.pipe()
-        os.close(writer)
-        return ready
+        return closed_pipe()
+
+
+def closed_pipe() -> int:
+    """Return what is as ready as the pidfd of a child that has ended, and of which others know."""
+    ready, writer = os.pipe()
+    os.close(writer)
+    return ready
 
 
 def _has_pidfd() -> bool:
     try:
-        os.close(os.pidfd_open(os.getpid()))
+        own = os.pidfd_open(os.getpid())
+        try:
+            os.waitid(os.P_PIDFD, own, os.WEXITED | os.WNOHANG)
+        finally:
+            os.close(own)
+    except ChildProcessError:
+        return True  # it is not our child
     except (AttributeError, OSError):
-        return False
-    return True
+        pass
+    return False
 
 
 HAS_PIDFD = _has_pidfd()
-"""Whether the system has them; sandboxes may refuse what the kernel knows."""
+"""Whether the system has them and waits for them; sandboxes may refuse what the kernel knows."""
 
 
 def check_room(fd: int) -> None:

@@ -35,9 +35,9 @@ if sys.platform == "win32":
 else:
 
     def _fork() -> Callable[[Any], Any]:
-        from procession._engine.process.fork_launcher import ForkPopen  # noqa: PLC0415  # above
+        from procession._engine.process.fork_launcher import LAUNCHER  # noqa: PLC0415  # above
 
-        return ForkPopen
+        return LAUNCHER
 
     def _spawn() -> Callable[[Any], Any]:
         from procession._engine.process.spawn_launcher import SpawnPopen  # noqa: PLC0415  # above

@@ -40,7 +40,6 @@ class Lifeline:
         self._identity = (0, 0)
         self._ours: tuple[int, ...] = ()
         """At a fork: the ends that the child has to close."""
-        # The lock is never another one, so a method of it, which is no code of Python's, will do.
         at_fork(
             before=self._before_fork,
             after_in_parent=self._lock.release,
@@ -59,22 +58,26 @@ class Lifeline:
     def _is_ours(self, fd: int) -> bool:
         """Whether the number still means our pipe, and not a file opened since."""
         try:
-            status = os.fstat(fd)
+            return file_identity(fd) == self._identity
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity
 
     def _before_fork(self) -> None:
         self._lock.acquire()
         # Looked at here: the parent has just done the same in share(), and what memory that
         # takes is a page to copy in a child.
-        self._ours = tuple(filter(self._is_ours, self._ends or ()))
+        ours: tuple[int, ...] = self._ends or ()
+        for fd in ours:
+            if not self._is_ours(fd):
+                ours = tuple(filter(self._is_ours, ours))
+                break
+        self._ours = ours
 
     def _after_fork_in_child(self) -> None:
-        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
         self._ends = None
         for fd in self._ours:
             os.close(fd)
+        self._lock.release()  # this thread took it, before the fork
 
 
 def end_with(parent_sentinel: int) -> None:

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import sys
 from multiprocessing import context as std
+from multiprocessing import process as std_process
 from multiprocessing.process import BaseProcess, current_process
 
 TYPE_CHECKING = False
@@ -94,8 +95,8 @@ class CheckedProcess(BaseProcess):
             )
         if self._parent_pid != os.getpid():
             raise AssertionError(self._foreign("started"))
-        parent = current_process()
-        if parent._config.get("daemon"):  # type: ignore[attr-defined]  # noqa: SLF001
+        parent: Any = std_process._current_process  # type: ignore[attr-defined]  # noqa: SLF001  # no call
+        if parent._config.get("daemon"):  # noqa: SLF001
             raise AssertionError(
                 f"daemonic processes are not allowed to have children: {parent.name!r} is"
                 f" daemonic and cannot start {self.name!r}; make the outer one with daemon=False"
@@ -187,17 +188,18 @@ class CheckedProcess(BaseProcess):
         )
 
 
-_launchers: dict[str, Callable[[Any], Any]] = {}
-"""Those that were used: an import that finds its module loaded touches pages, too."""
+class _Launchers(dict):  # type: ignore[type-arg]  # of strings to what launches
+    """Those that were used: an import that finds its module loaded touches pages, too."""
 
-
-def _launch(method: str, process_obj: BaseProcess) -> Any:
-    if method not in _launchers:
+    def __missing__(self, method: str) -> Callable[[Any], Any]:
         # A spawned child imports this module, and has no use for launchers until it starts a child.
         from procession._engine.process.launchers import launcher_of  # noqa: PLC0415
 
-        _launchers[method] = launcher_of(method)
-    return _launchers[method](process_obj)
+        launcher = self[method] = launcher_of(method)
+        return launcher
+
+
+_launchers = _Launchers()
 
 
 class Process(CheckedProcess, std.Process):
@@ -207,7 +209,7 @@ class Process(CheckedProcess, std.Process):
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
-        return _launch(multiprocessing.get_start_method(), process_obj)
+        return _launchers[multiprocessing.get_start_method()](process_obj)
 
 
 class SpawnProcess(CheckedProcess, std.SpawnProcess):
@@ -217,7 +219,7 @@ class SpawnProcess(CheckedProcess, std.SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the standard library's name
-        return _launch("spawn", process_obj)
+        return _launchers["spawn"](process_obj)
 
 
 if sys.platform != "win32":
@@ -229,7 +231,7 @@ if sys.platform != "win32":
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
-            return _launch("fork", process_obj)
+            return _launchers["fork"](process_obj)
 
     class ForkServerProcess(CheckedProcess, std.ForkServerProcess):
         """A child process forked from a server that was started for this."""
@@ -238,4 +240,4 @@ if sys.platform != "win32":
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # as above
-            return _launch("forkserver", process_obj)
+            return _launchers["forkserver"](process_obj)

@@ -31,8 +31,8 @@ class ReportFile:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        status = os.fstat(fd)
-        self._identity = status.st_dev, status.st_ino
+        self._identity = file_identity(fd)
+        self._watched: Any = None
 
     def is_ours(self) -> bool:
         """Whether the number still means this file.  Raises OSError where it means none."""
@@ -41,10 +41,34 @@ class ReportFile:
     def has_report(self) -> bool:
         """Whether it is this file, and something has been written."""
         try:
-            status = os.fstat(self.fd)
+            return bool(os.fstat(self.fd).st_size) and self.is_ours()
         except OSError:
             return False
-        return bool(status.st_size) and (status.st_dev, status.st_ino) == self._identity
+
+    def watch(self, process: BaseProcess) -> None:
+        """In the child: have an exception that leaves ``process.run()`` reported.
+
+        ``run`` is wrapped on this one object, as it may be overridden in any class, and only
+        until it is called, so that the program's own code sees its object unchanged.
+        """
+        state = process.__dict__
+        self._watched = state, process.run, "run" in state
+        state["run"] = self._run_and_report
+
+    def _run_and_report(self) -> None:
+        state, run, is_own = self._watched
+        self._watched = None
+        if is_own:
+            state["run"] = run
+        else:
+            del state["run"]
+        try:
+            run()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            write(self, error)
+            raise
 
 
 class Report(ReportFile):
@@ -56,8 +80,13 @@ class Report(ReportFile):
 
     def __init__(self) -> None:
         self._owner = 0
-        super().__init__(anonymous_file())
+        self._watched = None
+        try:
+            self.fd = os.memfd_create("procession-report")
+        except AttributeError:
+            self.fd = anonymous_file()
         self._owner = os.getpid()
+        self._identity = os.fstat(self.fd)[1:3]  # ``file_identity``, without a call
         self.exception: BaseException | None = None
 
     @property
@@ -100,30 +129,6 @@ def write(file: ReportFile, error: BaseException) -> None:
     except Exception:  # noqa: BLE001  # no room for one more descriptor: there is no report then
         return
     report.write(file, error)
-
-
-def watch_run(process: BaseProcess, file: ReportFile) -> None:
-    """In the child: have an exception that leaves ``process.run()`` reported.
-
-    ``run`` is wrapped on the instance, as it may be overridden in any class, and only
-    until it is called, so that the program's own code sees its object unchanged.
-    """
-    state = process.__dict__
-    run: Callable[[], object] = process.run
-    own = {"run": run} if "run" in state else {}
-
-    def run_and_report() -> None:
-        del state["run"]
-        state.update(own)
-        try:
-            run()
-        except SystemExit:
-            raise
-        except BaseException as error:
-            write(file, error)
-            raise
-
-    state["run"] = run_and_report
 
 
 def watch_arrival(file: ReportFile) -> Callable[[], None]:
