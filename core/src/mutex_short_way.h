@@ -93,8 +93,8 @@ static inline bool psn_take_short_way(pthread_mutex_t *mutex) {
     return true;
 }
 
-/* True when it is given back; false where it is not this thread's, as in the child of a fork that
- * happened under it. A full fence in either case. */
+/* True when it is given back, which is a full fence; false, and nothing done, where it is not this
+ * thread's, as in the child of a fork that happened under it. */
 static inline bool psn_give_back_short_way(pthread_mutex_t *mutex) {
     struct robust_list_head *list = psn_own.list;
     struct __pthread_mutex_s *it = &mutex->__data;
