@@ -3,9 +3,10 @@
 `Process(target=f); start(); join()`, one after another.  The child's first line reads the clock
 that all processes share and leaves the time in a file, so that no contender's own pipes or
 queues are part of it.  Two children are started before the count begins: a forkserver is
-running and warm.  `plain`: the main module imports nothing; `NumPy`: the main module imports it,
-so children that import the main module import it too; `1 GiB`: the parent holds 1 GiB of
-touched memory in pages of 4 KiB.
+running and warm.  `plain`: the main module imports nothing; `usual imports`: it imports eight
+modules of the standard library, as scripts do, and `NumPy`: it imports that, so children that
+import the main module import them too; `1 GiB`: the parent holds 1 GiB of touched memory in
+pages of 4 KiB.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from bench.case import Case, Question, Target
 from bench.contenders import Contender
 
 WARM_UP = 2
+
+MAINS = {"NumPy imported": "with_numpy", "usual imports": "with_usual_imports"}
+"""What the parent is -> its main module; `plain` otherwise."""
 
 
 def _one_start(context: Any, path: Path) -> tuple[float, float]:
@@ -62,15 +66,15 @@ def measure(contender: Contender, case: Case, seconds: float) -> dict[str, float
     }
 
 
-def _case(method: str, parent: str, at_least: float, *, short: bool = True) -> Case:
+def _case(method: str, parent: str, at_least: float | None, *, short: bool = True) -> Case:
     return Case(
         name=f"{method}, {parent}",
         unit="ms, to join",
         needs=f"process.{method}",
         short=("procession", "stdlib") if short else (),
-        targets=(Target(at_least),),
+        targets=() if at_least is None else (Target(at_least),),
         parameters={"method": method, "parent": parent},
-        main="with_numpy" if parent == "NumPy imported" else "plain",
+        main=MAINS.get(parent, "plain"),
         headline=parent == "plain",
     )
 
@@ -82,6 +86,7 @@ QUESTION = Question(
         _case("fork", "plain", 1),
         _case("forkserver", "plain", 5),
         _case("spawn", "plain", 1.2),
+        _case("forkserver", "usual imports", None, short=False),
         _case("fork", "NumPy imported", 1, short=False),
         _case("forkserver", "NumPy imported", 15),
         _case("spawn", "NumPy imported", 1.2, short=False),
