@@ -159,6 +159,21 @@ def test_a_forked_child_of_a_plain_script_finds_objects_by_reference(tmp_path: P
     assert run_file(tmp_path, dedent(source)).stdout == "True\n"
 
 
+def test_a_fork_needs_no_main_module(tmp_path: Path) -> None:
+    """Programs that embed Python may have none, or have taken it away."""
+    source = """
+        import sys
+        import procession
+        main = sys.modules.pop("__main__")
+        process = procession.get_context("fork").Process(target=print, args=("told",))
+        process.start()
+        process.join()
+        print(process.exitcode)
+    """
+
+    assert run_file(tmp_path, dedent(source)).stdout == "told\n0\n"
+
+
 CELLS = [
     """
     import procession, enum

@@ -83,7 +83,7 @@ class ForkPopen(Launcher, popen_fork.Popen):
 
     def _fork(self, process: Any, parent_fd: int, is_daemon: bool) -> None:
         # Two short looks, which save nearly every start some functions.
-        is_growing = getattr(sys.modules["__main__"], "__file__", None) is None
+        is_growing = getattr(sys.modules.get("__main__"), "__file__", None) is None
         if is_growing or EXECUTOR in sys.modules:
             before_start()
         self.pid = os.fork()
