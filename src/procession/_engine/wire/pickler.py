@@ -118,7 +118,7 @@ def dumps(obj: Any) -> bytes:
         parts.clear()
         clear()
         _spare.append(spare)
-    if _MAIN_BY_NAME in data and names_main(data):
+    if _MAIN_BY_NAME in data and MAIN.travels_by_value():  # names_main(), without a call
         return by_value(obj)
     return data
 
