@@ -12,6 +12,7 @@ import pytest
 
 import procession
 from procession.context import BaseContext
+from tests.conftest import RunScript
 from tests.contracts.process_children import do_nothing, run_to_end
 from tests.waiting import HANG_GUARD_SECONDS
 
@@ -92,3 +93,20 @@ def test_children_do_not_collect_descriptors_of_their_siblings() -> None:
             process.close()
     # For each sibling: its sentinel, the launcher's pipe end, and the report.
     assert counts[-1] - counts[0] <= 3 * (len(counts) - 1)
+
+
+def test_a_child_is_joined_by_a_program_that_closed_all_descriptors(run_script: RunScript) -> None:
+    """As programs do that go into the background."""
+    outcome = run_script(
+        """
+        import os, time
+        import procession
+
+        process = procession.get_context("fork").Process(target=time.sleep, args=(0.1,))
+        process.start()
+        os.closerange(3, 256)
+        process.join()
+        print(process.exitcode)
+        """
+    )
+    assert outcome.stdout == "0\n"

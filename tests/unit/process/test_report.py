@@ -114,6 +114,7 @@ def test_file_of_the_program_is_not_written(tmp_path: Path) -> None:
     assert os.lseek(made.file.fd, 0, os.SEEK_CUR) == 0
     made.collect()
     assert made.exception is None
+    os.close(made.file.fd)  # raises OSError unless it is open still
 
 
 def test_report_works_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:

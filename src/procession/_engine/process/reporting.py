@@ -106,8 +106,12 @@ class Report(ReportFile):
         """Give the file back, once, and where it was made: a fork of the owner has it still."""
         if self._owner:
             owner, self._owner = self._owner, 0
-            if owner == os.getpid():
-                os.close(self.fd)
+            try:
+                # ``is_ours``, without a call: the number may mean another file by now.
+                if owner == os.getpid() and os.fstat(self.fd)[1:3] == self._identity:
+                    os.close(self.fd)
+            except OSError:  # closed already, and ``join`` is not to fail for that
+                pass
 
     __del__ = close
 
