@@ -21,7 +21,7 @@ import pytest
 
 from procession._engine.ipc import transport
 from procession._engine.pool import engine
-from tests.contracts.pool_tasks import double
+from tests.contracts.pool_tasks import double, raise_on
 from tests.contracts.pools import ended
 from tests.waiting import HANG_GUARD_SECONDS
 
@@ -60,14 +60,17 @@ def _places(code: CodeType) -> frozenset[int]:
 
 
 class _Striker:
-    """Raises KeyboardInterrupt at the n-th place."""
+    """Raises KeyboardInterrupt at the n-th place; of these functions, if some are named."""
 
-    def __init__(self, place: int) -> None:
+    def __init__(self, place: int, *functions: str) -> None:
         self._left = place
+        self._functions = functions
         self.struck: str | None = None
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(_FOLDER):
+            return None
+        if self._functions and frame.f_code.co_name not in self._functions:
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode" and frame.f_lasti in _places(frame.f_code):
@@ -149,6 +152,30 @@ def test_a_call_under_way_loses_nothing(pool: Any) -> None:
         results.extend(iterator)
         assert mapped.get() == [2 * number for number in numbers], striker.struck
         assert results == mapped.get(), striker.struck
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_a_call_loses_nothing(pool: Any, fails: bool) -> None:
+    """Wherever the interrupt strikes while the outcome is made and shown."""
+    numbers = [1, 2, 5 if fails else 3, 4]
+    for place in range(1, 1_000):
+        striker = _Striker(place, "end_if_done", "complete", "_end", "end", "show")
+        mapped = pool.map_async(raise_on, numbers)
+        sys.settrace(striker)
+        try:
+            mapped.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if fails:
+            with pytest.raises(ValueError, match="5"):
+                mapped.get()
+        else:
+            assert mapped.get() == numbers, striker.struck
+        assert not _owns_a_lock(pool), striker.struck
+        if striker.struck is None:
+            return
 
 
 def _outcomes(iterator: Any) -> list[Any]:

@@ -291,6 +291,10 @@ class MapCall(Call):
             self.error = self._errors[min(self._errors)]
         else:
             self.value = self.sink
+
+    def end(self) -> None:
+        """Let the input go, and what the outcome was made of, which is made no more."""
+        super().end()
         self.sink, self._items, self._errors = [], (), {}
 
     def fail(self, error: BaseException) -> None:
