@@ -53,6 +53,27 @@ psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values, 
     return 0;
 }
 
+int
+psn_chunk_deliver_list(psn_chunk *chunk, Py_ssize_t offset, PyObject *values, double seconds)
+{
+    PyObject *sink = chunk->sink;
+    Py_ssize_t count = PyList_GET_SIZE(values);
+    Py_ssize_t index = chunk->first + offset;
+    /* As a rule all are new and have places: they change places with what was there, and no object is
+     * touched. */
+    if (chunk->delivered != offset || !PyList_CheckExact(sink) || PyList_GET_SIZE(sink) < index + count)
+        return psn_chunk_deliver(chunk, offset, PySequence_Fast_ITEMS(values), count, seconds);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyList_GET_ITEM(values, i);
+        PyList_SET_ITEM(values, i, PyList_GET_ITEM(sink, index + i));
+        PyList_SET_ITEM(sink, index + i, value);
+    }
+    chunk->delivered += count;
+    chunk->ran += count;
+    chunk->seconds += seconds;
+    return 0;
+}
+
 static PyObject *
 chunk_deliver(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {

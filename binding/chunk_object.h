@@ -28,5 +28,7 @@ psn_chunk *psn_brief_chunk_new(PyObject *call, PyObject *item);
  * -1 with an exception. */
 int psn_chunk_deliver(psn_chunk *chunk, Py_ssize_t offset, PyObject *const *values,
                       Py_ssize_t count, double seconds);
+/* The same with a list of which nobody else knows; something else is in it afterwards. */
+int psn_chunk_deliver_list(psn_chunk *chunk, Py_ssize_t offset, PyObject *values, double seconds);
 
 #endif

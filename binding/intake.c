@@ -40,16 +40,13 @@ deliver_plain(psn_chunk *chunk, PyObject *message)
         return 0;
     if (offset > chunk->delivered) /* behind one that waits in the inbox: results come in order */
         return 0;
-    PyObject *const *values = &PyTuple_GET_ITEM(message, 2);
-    Py_ssize_t count = 1;
-    if (fields == MANY_PLAIN) {
-        PyObject *list = PyTuple_GET_ITEM(message, 3);
-        if (!PyList_CheckExact(list) || PyList_GET_SIZE(list) > chunk->size - offset)
-            return 0;
-        values = PySequence_Fast_ITEMS(list);
-        count = PyList_GET_SIZE(list);
-    }
-    return psn_chunk_deliver(chunk, offset, values, count, PyFloat_AS_DOUBLE(seconds)) < 0 ? -1 : 1;
+    if (fields == ONE_PLAIN)
+        return psn_chunk_deliver(chunk, offset, &PyTuple_GET_ITEM(message, 2), 1,
+                                 PyFloat_AS_DOUBLE(seconds)) < 0 ? -1 : 1;
+    PyObject *values = PyTuple_GET_ITEM(message, 3);
+    if (!PyList_CheckExact(values) || PyList_GET_SIZE(values) > chunk->size - offset)
+        return 0;
+    return psn_chunk_deliver_list(chunk, offset, values, PyFloat_AS_DOUBLE(seconds)) < 0 ? -1 : 1;
 }
 
 static bool

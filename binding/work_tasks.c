@@ -42,14 +42,22 @@ apply(const psn_work *what, PyObject *item)
     return value;
 }
 
+/* Whether the interpreter does, at the function's start. */
+static bool
+looks_for_signals(const psn_work *what)
+{
+    return PyFunction_Check(what->function);
+}
+
 /* Runs a task.  NULL with its exception. */
 static PyObject *
 run_task(psn_work_loop *self, const psn_work *what, Py_ssize_t offset)
 {
     words(self)[PLACE] = offset;
     self->interruptible = true;
-    PyObject *value =
-        PyErr_CheckSignals() < 0 ? NULL : apply(what, PySequence_Fast_GET_ITEM(what->items, offset));
+    PyObject *value = !looks_for_signals(what) && PyErr_CheckSignals() < 0
+                          ? NULL
+                          : apply(what, PySequence_Fast_GET_ITEM(what->items, offset));
     self->interruptible = false;
     words(self)[TASKS]++;
     if (psn_fork_count() != self->forks) {

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from procession._engine.pool.policy import (
+    LEAST_MESSAGE_SECONDS,
     LONGEST_MESSAGE_SECONDS,
     MESSAGE_SECONDS,
     Pace,
@@ -59,12 +60,31 @@ def test_messages_are_longer_while_the_end_is_far() -> None:
 def test_messages_shrink_near_the_end() -> None:
     """So that the workers finish together."""
     pace = Pace(2, eager=False)
-    pace.learn(1, 1e-7)
+    pace.learn(1, 1e-5)
     for _ in range(5):
         pace.size(10**9)
 
-    assert pace.size(80) == 10
-    assert pace.size(3) == 1
+    assert pace.size(800) == 100
+    assert pace.size(160) == 20
+
+
+def test_the_last_messages_are_worth_sending() -> None:
+    """A worker may finish so much later than another as a few messages cost."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, 1e-5)
+    for _ in range(5):
+        pace.size(10**9)
+    assert pace.size(80) * 1e-5 == pytest.approx(LEAST_MESSAGE_SECONDS)
+
+    pace.learn(1, 2 * LEAST_MESSAGE_SECONDS)
+    assert pace.size(8) == 1
+
+
+def test_the_last_messages_keep_the_given_grain() -> None:
+    """As all do."""
+    pace = Pace(2, 50, eager=False)
+    pace.learn(50, 1e-3)
+    assert pace.size(100) == 50
 
 
 def test_messages_carry_whole_grains() -> None:

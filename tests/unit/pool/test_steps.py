@@ -283,6 +283,29 @@ class TestTakingResults:
         assert chunk.delivered == 3
         assert [entry for entry in left if entry is None or len(entry) == 3] == [refused, None]
 
+    @pytest.mark.parametrize("emptied", [False, True])
+    def test_results_of_many_tasks_are_taken_in_once(
+        self, steps: Any, queue: Any, emptied: bool
+    ) -> None:
+        """Those that came before stay, and a call that has ended gets none."""
+        from procession._engine.pool.mail import take_in
+
+        values: list[Any] = [None] * 5
+        chunk = steps.Chunk("call", 1, "abcd", values)
+        book, inbox = steps.TicketBook(None), deque[Any]()
+        book.chunks[11] = chunk
+        if emptied:
+            values.clear()
+        for letters in (["A", "B"], ["x", "y"], ["x", "B", "C", "D"]):
+            queue.put((11, 0, len(letters), letters, 0.25))
+        steps.take_results(queue, book, inbox.append, 10, 5.0)
+        for message in inbox:
+            if message is not chunk:
+                take_in(message, chunk)
+
+        assert values == ([] if emptied else [None, "A", "B", "C", "D"])
+        assert (chunk.delivered, chunk.ran, chunk.seconds) == (4, 4, 0.5)
+
     def test_nothing_in_time_is_no_error(self, steps: Any, queue: Any) -> None:
         """It is none."""
         assert steps.take_results(queue, steps.TicketBook(None), [].append, 10, 0.0) == 0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Feeder"]
 
 _BATCH: Final = 64  # messages put at once
+_BATCH_TASKS: Final = 4_096  # or so many tasks: writing more takes time in which workers wait
 
 
 class Feeder:
@@ -182,8 +183,11 @@ class Feeder:
 
     def _take_chunks(self, call: Call, unsent: list[Chunk]) -> bool:
         """Take chunks from a call's input; returns whether there were any."""
-        while len(unsent) < _BATCH and self._engine.state != TERMINATE and call.take_chunk(unsent):
-            pass
+        room = _BATCH_TASKS
+        while room > 0 and len(unsent) < _BATCH and self._engine.state != TERMINATE:
+            if not call.take_chunk(unsent):
+                break
+            room -= unsent[-1].size
         return bool(unsent)
 
     def _issue(self, unsent: list[Chunk]) -> None:

@@ -32,6 +32,10 @@ EAGER_MESSAGE_SECONDS: Final = 0.0002
 AHEAD_SECONDS: Final = 0.040
 """Work on its way for each worker: as long as the parent may be kept from feeding."""
 
+LEAST_MESSAGE_SECONDS: Final = 0.0001
+"""Work in the last messages of an input: so much later than another a worker may finish.  A message
+costs a tenth of it."""
+
 GROWTH: Final = 16
 """A message carries at most so many times the tasks of the one before."""
 
@@ -87,7 +91,8 @@ class Pace:
             seconds = max(seconds, min(share, LONGEST_MESSAGE_SECONDS))
         tasks = min(seconds / self.per_task, MOST_TASKS, self._size * GROWTH)
         if remaining is not None:
-            tasks = min(tasks, remaining / (4 * self.workers))
+            least = LEAST_MESSAGE_SECONDS / self.per_task
+            tasks = min(tasks, max(remaining / (4 * self.workers), least))
         self._size = max(1, int(tasks) // self.grain) * self.grain
         self._ahead = None
         return self._size
