@@ -117,7 +117,7 @@ class Call:
     def end(self) -> None:
         """The outcome is decided: give back what the call needed."""
         self.ended = True
-        if self.recipe is not None and self.recipe.has_file:
+        if self.recipe is not None and self.recipe.must_close:
             self.recipe.close()
 
     @property

@@ -157,7 +157,7 @@ class Intake:
             self._engine.end_if_done(call)
             return
         call.ended = call.finished = True
-        if call.recipe.has_file:
+        if call.recipe.must_close:
             call.recipe.close()
         self._calls.pop(call.number, None)
         del self._ledger.chunks[chunk.ticket]

@@ -95,7 +95,7 @@ class Maker:
     def _show_short_way(self, func: Callable[..., Any], call: ApplyCall) -> None:
         """Let calls like this one go the short way, where a name tells their function."""
         recipe = call.recipe
-        if self._last is not None and recipe is not None and not recipe.has_file:
+        if self._last is not None and recipe is not None and not recipe.must_close:
             # Threads have no recipes.
             engine: Engine = self._engine  # type: ignore[assignment]
             engine.expect(func, call, recipe.text, recipe.is_of_main)

@@ -9,6 +9,9 @@ others are made anew for each call, as their state may have changed.
 A function that is big by itself (a partial or closure over an array) is written once into an
 anonymous file, and the recipe says where.  Workers map it privately: its arrays are in memory
 once, for all, until somebody writes to them.
+
+Queues, connections and locks that a function carries (a partial or closure over them) are lent
+to the workers, as each of them reads the recipe for itself, until the call has ended.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from procession._engine.pool.memory_file import FileShelf, map_privately
 from procession._engine.pool.parcel import pack, unpack
+from procession._engine.wire.loan import Loan
 from procession._engine.wire.main_module import MAIN
 
 TYPE_CHECKING = False
@@ -62,12 +66,14 @@ STATEFUL: Final = 4
 """The function gets the worker's state as its first argument."""
 
 _INLINE: Final = ord("i")
+_LENT: Final = ord("l")
 _FILE: Final = ord("f")
 
 _INLINE_LIMIT = 1024
 """Bytes of a function that travel in every message; above, it goes into a file."""
 
 _KEPT_INLINE = 64
+_KEPT_LENT = 8  # each has descriptors
 _KEPT_FILES = 2
 
 
@@ -78,28 +84,36 @@ class Recipe:
     """
 
     def __init__(self, function: Any, kind: int, manner: int, call: int, files: FileShelf) -> None:
-        data, buffers = pack(function)
+        self._loan = Loan()
+        try:
+            with self._loan:
+                data, buffers = pack(function)
+        except BaseException:
+            self._loan.end()
+            raise
         self.is_of_main = getattr(function, "__module__", None) == "__main__"
         self._file: MemoryFile | None = None
-        self.has_file = False
+        self.must_close = bool(self._loan)
+        """Whether there is something to give back when the call has ended."""
         self.kept = False  # on the shelf, for more than one call
         head = bytes((kind, manner))
         if len(data) <= _INLINE_LIMIT and not buffers:
             unique = b"" if _is_found_by_name(function) else call.to_bytes(8, "little")
-            self.text = head + bytes((_INLINE,)) + data + unique
+            self.text = head + bytes((_LENT if self._loan else _INLINE,)) + data + unique
         else:
             self.text = head + bytes((_FILE,)) + self._write(data, buffers, call, files)
 
     def _write(self, data: bytes, buffers: Buffers, call: int, files: FileShelf) -> bytes:
         """Put the function into a file; returns where it is, pickled."""
-        self.has_file = True
+        self.must_close = True
         file = files.file([memoryview(data), *(each.raw() for each in buffers or ())])
         self._file = file
         return pickle.dumps((file.path, file.places, call))
 
     def close(self) -> None:
-        """Give the file back; workers that have mapped it keep what they have."""
+        """Give file and loan back; workers that have read the recipe keep what they have."""
         self._file = None
+        self._loan.end()
 
 
 _NAMED_TYPES = frozenset({FunctionType, BuiltinFunctionType, type})
@@ -155,6 +169,7 @@ class RecipeBook:
     def __init__(self) -> None:
         self.methods: dict[bytes, Method] = {}
         self._inline: deque[bytes] = deque()
+        self._lent: deque[bytes] = deque()
         self._files: deque[bytes] = deque()
 
     def learn(self, text: bytes) -> Method:
@@ -163,6 +178,9 @@ class RecipeBook:
         if where == _INLINE:
             self._make_room(self._inline, _KEPT_INLINE)
             function, kept = pickle.loads(text[3:]), self._inline
+        elif where == _LENT:
+            self._make_room(self._lent, _KEPT_LENT)
+            function, kept = pickle.loads(text[3:]), self._lent
         else:
             self._make_room(self._files, _KEPT_FILES)
             function, kept = _load(text[3:]), self._files

@@ -6,7 +6,7 @@ There are three ways for them to get there, and the object need not know which i
 * a process is being spawned: the launcher that is at work (``get_spawning_popen``) hands them on;
 * the object goes through a queue, a connection or a task: the standard library's
   ``resource_sharer`` serves them from a thread of this process until they are fetched, so this
-  process must live until then;
+  process must live until then; a pickle that several processes read has them lent (``loan``);
 * the process is forked: nothing is pickled at all, descriptors are inherited.
 
 ``share`` runs in the giving process, inside of ``__getstate__`` or ``__reduce__``, and
@@ -18,6 +18,9 @@ from __future__ import annotations
 import os
 import sys
 from multiprocessing import reduction
+from multiprocessing.context import get_spawning_popen
+
+from procession._engine.wire.loan import lender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +45,8 @@ class SharedDescriptors:
     def take(self) -> tuple[int, ...]:
         """Descriptors of this process, in the order that ``share`` was given; the caller owns them.
 
-        May be called once.  Raises ConnectionError when the giving process has ended in between.
+        May be called once, unless they are lent.  Raises ConnectionError when the giving process
+        has ended in between, or the loan has.
         """
         taken: dict[int, int] = {}
         try:
@@ -101,7 +105,10 @@ if sys.platform == "win32":
 else:
 
     def _attach(descriptor: int) -> Any:
-        return reduction.DupFd(descriptor)
+        loan = lender()
+        if loan is None or get_spawning_popen() is not None:
+            return reduction.DupFd(descriptor)
+        return loan.lend(descriptor)
 
     def _detach(handle: Any) -> int:
         return int(handle.detach())
