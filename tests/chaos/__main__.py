@@ -2,6 +2,10 @@
 
 ``make chaos``, or ``python -m tests.chaos --kills 3000 --seed 7``.  Prints one line for each
 pool, and ends with status 1 at the first task that cannot be accounted for.
+
+A point at which workers die has a round of its own, so a short run sees the first few points
+only.  A long run in pieces: ``--kills 500``, then ``--first`` with the number after the last
+line's, and so on.
 """
 
 from __future__ import annotations
@@ -64,22 +68,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--first", type=int, default=0, help="the round to begin with")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     methods = multiprocessing.get_all_start_methods()
     print(f"seed {options.seed}, transport {transport.NAME}", flush=True)
-    kills = number = 0
+    kills, number = 0, options.first
     while kills < options.kills:
         method = methods[number % len(methods)]
         point = POINTS[number // 2 % len(POINTS)] if POINTS and number % 2 else ""
-        number += 1
         with tempfile.TemporaryDirectory() as folder:
             if point:
                 count, outcome = survive_points(method, Path(folder), rng, point)
             else:
                 count, outcome = survive_signals(method, Path(folder), rng)
         kills += count
-        print(f"{kills:6} kills  {method:10} {point or 'signals':22} {outcome}", flush=True)
+        step = point or "signals"
+        print(f"{number:4} {kills:6} kills  {method:10} {step:22} {outcome}", flush=True)
+        number += 1
     return 0
 
 
