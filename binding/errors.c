@@ -1,7 +1,29 @@
 /* Statuses of the core as Python exceptions, of the types that the standard library raises. */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "binding.h"
+
+/* The system's error, and for the one that programs with hundreds of pipes meet, what to do. */
+static PyObject *
+raise_errno(void)
+{
+    struct rlimit limit;
+    if (errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    PyObject *text = PyUnicode_FromFormat(
+        "Too many open files: this process may have %llu descriptors at once, and its limit may be "
+        "raised to %llu. A queue has 2, a pipe 5. Close what is not needed any more, or raise the limit: "
+        "ulimit -n, or resource.setrlimit(resource.RLIMIT_NOFILE, ...)",
+        (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    PyObject *error =
+        text == NULL ? NULL : PyObject_CallFunction(PyExc_OSError, "iO", EMFILE, text);
+    Py_XDECREF(text);
+    if (error != NULL)
+        PyErr_SetObject(PyExc_OSError, error);
+    Py_XDECREF(error);
+    return NULL;
+}
 
 PyObject *
 psn_raise(psn_status status, const char *what)
@@ -14,7 +36,7 @@ psn_raise(psn_status status, const char *what)
                      what);
         return NULL;
     case PSN_SYSTEM:
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return raise_errno();
     case PSN_EMPTY:
         PyErr_SetNone(psn_module_state.empty);
         return NULL;
