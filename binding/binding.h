@@ -20,7 +20,7 @@ typedef struct {
     PyTypeObject *queue_type, *channel_type, *buffer_type;
     PyTypeObject *chunk_type, *brief_chunk_type, *result_line_type, *result_iterator_type, *work_loop_type;
     PyTypeObject *input_iterator_type;
-    PyTypeObject *single_call_type, *ticket_book_type, *pending_result_type;
+    PyTypeObject *single_call_type, *brief_calls_type, *ticket_book_type, *pending_result_type;
     PyTypeObject *cells_type, *semaphore_type, *flag_type, *parking_lot_type;
 } psn_state;
 
@@ -121,11 +121,12 @@ PyObject *psn_py_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 extern PyType_Spec psn_queue_spec;
 extern PyType_Spec psn_channel_spec;
 
-/* ---- for the pool: chunk_object.c, single_call.c, ticket_book.c, result_line.c, result_iterator.c,
- * pending_result.c, input_iterator.c, intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
+/* ---- for the pool: chunk_object.c, single_call.c, brief_calls.c, ticket_book.c, result_line.c,
+ * result_iterator.c, pending_result.c, input_iterator.c, intake.c, work_loop.c, work_tasks.c, run_tasks.c ---- */
 
 extern PyType_Spec psn_chunk_spec;
 extern PyType_Spec psn_brief_chunk_spec;
+extern PyType_Spec psn_brief_calls_spec;
 extern PyType_Spec psn_single_call_spec;
 extern PyType_Spec psn_ticket_book_spec;
 extern PyType_Spec psn_result_line_spec;

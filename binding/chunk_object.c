@@ -4,13 +4,15 @@
  * delivered, or neither.  What was delivered before is left alone, so delivering a message again
  * after an interruption changes nothing.
  *
- * BriefChunk is the same for the short way of single calls (ticket_book.c), of which thousands may be
- * under way: without what the garbage collector needs to walk over it, and without a tuple for
- * its one item.
+ * The short way of single calls (ticket_book.c) has thousands of chunks under way.  So the call
+ * of such a chunk is made only when somebody asks for it (brief_calls.c), and it is a BriefChunk if
+ * its arguments cannot change: without what the garbage collector needs to walk over it, and with the
+ * arguments in it in place of the caller's tuple, which the collector would count as long.
  */
 #include "chunk_object.h"
 #include "result_line.h"
 
+#include <string.h>
 #include <structmember.h> /* wants Python.h before it */
 
 bool
@@ -97,35 +99,25 @@ chunk_deliver(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
-static psn_chunk *
-new_chunk(PyTypeObject *type, PyObject *call, PyObject *items)
+static void
+set_up(psn_chunk *self)
 {
-    psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->call = Py_NewRef(call);
-    self->items = Py_NewRef(items);
     self->sink = Py_NewRef(Py_None);
     self->attempts = PyTuple_New(0);
     self->value = Py_NewRef(Py_None);
     self->size = 1;
     self->ticket = -1;
+}
+
+static psn_chunk *
+new_chunk(PyTypeObject *type, PyObject *items)
+{
+    psn_chunk *self = (psn_chunk *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    set_up(self);
+    self->items = Py_NewRef(items);
     return self;
-}
-
-psn_chunk *
-psn_chunk_of_one(PyObject *call, PyObject *item)
-{
-    PyObject *items = PyTuple_Pack(1, item);
-    psn_chunk *chunk = items == NULL ? NULL : new_chunk(psn_module_state.chunk_type, call, items);
-    Py_XDECREF(items);
-    return chunk;
-}
-
-psn_chunk *
-psn_brief_chunk_new(PyObject *call, PyObject *item)
-{
-    return new_chunk(psn_module_state.brief_chunk_type, call, item);
 }
 
 static PyObject *
@@ -140,9 +132,10 @@ chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t size = PyObject_Size(items);
     if (size < 0)
         return NULL;
-    psn_chunk *self = new_chunk(type, call, items);
+    psn_chunk *self = new_chunk(type, items);
     if (self == NULL)
         return NULL;
+    self->call = Py_NewRef(call);
     Py_SETREF(self->sink, Py_NewRef(sink));
     if (attempts != NULL)
         Py_SETREF(self->attempts, Py_NewRef(attempts));
@@ -150,6 +143,59 @@ chunk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->size = size;
     return (PyObject *)self;
 }
+
+/* ---- chunks of the short way ---- */
+
+/* Whether nothing can be put into these arguments any more. */
+static bool
+are_fixed(PyObject *arguments)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments); i++) {
+        if (PyObject_IS_GC(PyTuple_GET_ITEM(arguments, i)))
+            return false;
+    }
+    return true;
+}
+
+static psn_chunk *
+new_brief(PyObject *arguments)
+{
+    PyTypeObject *type = psn_module_state.brief_chunk_type;
+    Py_ssize_t count = PyTuple_GET_SIZE(arguments);
+    size_t size = sizeof(psn_chunk) + (size_t)count * sizeof(PyObject *);
+    psn_chunk *self = PyObject_Malloc(size);
+    if (self == NULL)
+        return (psn_chunk *)PyErr_NoMemory();
+    memset(self, 0, size);
+    PyObject_Init((PyObject *)self, type);
+    set_up(self);
+    self->count = count;
+    for (Py_ssize_t i = 0; i < count; i++)
+        self->arguments[i] = Py_NewRef(PyTuple_GET_ITEM(arguments, i));
+    return self;
+}
+
+static psn_chunk *
+new_of_one(PyObject *arguments)
+{
+    PyObject *items = PyTuple_Pack(1, arguments);
+    psn_chunk *self = items == NULL ? NULL : new_chunk(psn_module_state.chunk_type, items);
+    Py_XDECREF(items);
+    return self;
+}
+
+psn_chunk *
+psn_chunk_of_brief(psn_brief_calls *home, psn_single_call *kind, PyObject *arguments)
+{
+    psn_chunk *self = are_fixed(arguments) ? new_brief(arguments) : new_of_one(arguments);
+    if (self == NULL)
+        return NULL;
+    self->home = (psn_brief_calls *)Py_NewRef(home);
+    self->kind = (psn_single_call *)Py_NewRef(kind);
+    return self;
+}
+
+/* ---- the types ---- */
 
 static int
 chunk_traverse(PyObject *op, visitproc visit, void *arg)
@@ -162,6 +208,8 @@ chunk_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->attempts);
     Py_VISIT(self->kept);
     Py_VISIT(self->value);
+    Py_VISIT(self->home);
+    Py_VISIT(self->kind);
     return 0;
 }
 
@@ -174,6 +222,8 @@ drop_all(psn_chunk *self)
     Py_CLEAR(self->kept);
     Py_CLEAR(self->sink);
     Py_CLEAR(self->value);
+    Py_CLEAR(self->home);
+    Py_CLEAR(self->kind);
 }
 
 static int
@@ -183,6 +233,8 @@ chunk_clear(PyObject *op)
     PyObject *sink = self->sink;
     self->sink = Py_NewRef(Py_None); /* never NULL: who delivers looks at it */
     Py_XDECREF(sink);
+    Py_CLEAR(self->kind); /* first: no call is made any more */
+    Py_CLEAR(self->home);
     Py_CLEAR(self->call);
     Py_CLEAR(self->items);
     Py_CLEAR(self->kept);
@@ -204,16 +256,35 @@ static void
 brief_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    drop_all((psn_chunk *)op);
-    type->tp_free(op);
+    psn_chunk *self = (psn_chunk *)op;
+    drop_all(self);
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        Py_DECREF(self->arguments[i]);
+    PyObject_Free(op);
     Py_DECREF(type);
 }
 
 static PyObject *
-brief_items(PyObject *op, void *ignored)
+get_call(PyObject *op, void *ignored)
 {
     (void)ignored;
-    return PyTuple_Pack(1, ((psn_chunk *)op)->items);
+    return psn_chunk_call((psn_chunk *)op);
+}
+
+/* The one item: the tuple of the arguments, alone in a tuple. */
+static PyObject *
+brief_items(PyObject *op, void *ignored)
+{
+    psn_chunk *self = (psn_chunk *)op;
+    (void)ignored;
+    PyObject *arguments = PyTuple_New(self->count);
+    if (arguments == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        PyTuple_SET_ITEM(arguments, i, Py_NewRef(self->arguments[i]));
+    PyObject *items = PyTuple_Pack(1, arguments);
+    Py_DECREF(arguments);
+    return items;
 }
 
 static PyMethodDef chunk_methods[] = {
@@ -227,8 +298,7 @@ static PyMethodDef chunk_methods[] = {
     {#name, type, offsetof(psn_chunk, name), flags, PyDoc_STR(text)}
 
 #define MEMBERS_OF_BOTH                                                                            \
-    MEMBER(call, T_OBJECT, READONLY, "Whose tasks these are."),                                    \
-        MEMBER(attempts, T_OBJECT, READONLY, "The deaths that each of them is blamed for."),       \
+    MEMBER(attempts, T_OBJECT, READONLY, "The deaths that each of them is blamed for."),       \
         MEMBER(kept, T_OBJECT, 0, "What must live until they have ended."),                        \
         MEMBER(value, T_OBJECT, READONLY, "The result, where there is no sink."),                  \
         MEMBER(first, T_PYSSIZET, READONLY, "The first task's index in the call."),                \
@@ -249,7 +319,15 @@ static PyMemberDef brief_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+#define CALL {"call", get_call, NULL, PyDoc_STR("Whose tasks these are."), NULL}
+
+static PyGetSetDef chunk_references[] = {
+    CALL,
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyGetSetDef brief_references[] = {
+    CALL,
     {"items", brief_items, NULL, PyDoc_STR("What the task is about, alone in a tuple."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -262,6 +340,7 @@ static PyType_Slot chunk_slots[] = {
     {Py_tp_dealloc, PSN_SLOT(chunk_dealloc)},
     {Py_tp_methods, chunk_methods},
     {Py_tp_members, chunk_members},
+    {Py_tp_getset, chunk_references},
     {0, NULL},
 };
 

@@ -108,6 +108,7 @@ module_exec(PyObject *module)
         add_type(module, &psn_chunk_spec, &state->chunk_type) < 0 ||
         add_type(module, &psn_brief_chunk_spec, &state->brief_chunk_type) < 0 ||
         add_type(module, &psn_single_call_spec, &state->single_call_type) < 0 ||
+        add_type(module, &psn_brief_calls_spec, &state->brief_calls_type) < 0 ||
         add_type(module, &psn_ticket_book_spec, &state->ticket_book_type) < 0 ||
         add_type(module, &psn_result_line_spec, &state->result_line_type) < 0 ||
         add_type(module, &psn_result_iterator_spec, &state->result_iterator_type) < 0 ||

@@ -6,11 +6,13 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *pool, *engine, *call;
+    PyObject *pool, *engine;
+    PyObject *call; /* or the chunk of one that nobody has looked at */
 } psn_pending_result;
 
-/* A result of a type that has these fields, without its __init__; NULL with an exception. */
+/* A result of a type that has these fields, without its __init__, of the chunk's call; NULL with an
+ * exception. */
 PyObject *psn_pending_result_new(PyTypeObject *type, PyObject *pool, PyObject *engine,
-                                 PyObject *call);
+                                 PyObject *chunk);
 
 #endif

@@ -1,7 +1,7 @@
 /* SingleCall: the fields of a call of one task, in one block of memory.
  *
  * What can be done with them is a Python class over this (ApplyCall in pool/calls.py).  The short
- * way of such calls (ticket_book.c) makes and ends them without running a line of that class.
+ * way of such calls (ticket_book.c) makes one only if somebody looks at it.
  */
 #include "single_call.h"
 #include "references.h"
@@ -21,14 +21,18 @@ psn_single_call_new(PyTypeObject *type)
     return self;
 }
 
-/* Brief calls are not tracked: thousands of them may wait for their results, and a collection
- * would walk over them all.  From what such a call begins with no reference leads back to it;
- * what it is given later may have one, so then it is tracked like any other. */
-static void
-track(psn_single_call *self)
+psn_single_call *
+psn_single_call_like(const psn_single_call *model)
 {
-    if (!PyObject_GC_IsTracked((PyObject *)self))
-        PyObject_GC_Track(self);
+    psn_single_call *self = psn_single_call_new(Py_TYPE(model));
+    if (self == NULL)
+        return NULL;
+    self->function = Py_XNewRef(model->function);
+    self->pace = Py_XNewRef(model->pace);
+    self->retries = Py_XNewRef(model->retries);
+    self->recipe = Py_XNewRef(model->recipe);
+    self->exhausted = true;
+    return self;
 }
 
 void
@@ -36,8 +40,6 @@ psn_single_call_finish(psn_single_call *self, PyObject *value)
 {
     Py_XSETREF(self->value, Py_NewRef(value));
     self->ended = self->finished = true;
-    if (PyObject_IS_GC(value))
-        track(self);
 }
 
 static PyObject *
@@ -67,23 +69,6 @@ get_open(PyObject *op, void *ignored)
     return Py_NewRef(self->open);
 }
 
-/* A reference, by its place in the object: any that may lead back to the call. */
-static PyObject *
-get_reference(PyObject *op, void *offset)
-{
-    PyObject *found = *(PyObject **)((char *)op + (size_t)offset);
-    return Py_NewRef(found == NULL ? Py_None : found);
-}
-
-static int
-set_reference(PyObject *op, PyObject *value, void *offset)
-{
-    PyObject **place = (PyObject **)((char *)op + (size_t)offset);
-    Py_XSETREF(*place, Py_XNewRef(value));
-    track((psn_single_call *)op);
-    return 0;
-}
-
 #define REFERENCES(EACH)                                                                           \
     EACH(number) EACH(function) EACH(pace) EACH(retries) EACH(recipe) EACH(open) EACH(item)        \
     EACH(returned) EACH(value) EACH(error) EACH(failed) EACH(callback) EACH(error_callback)        \
@@ -92,33 +77,38 @@ set_reference(PyObject *op, PyObject *value, void *offset)
 PSN_TRAVERSE_AND_CLEAR(call, psn_single_call, REFERENCES)
 PSN_DEALLOC(call)
 
-#define REFERENCE(name)                                                                            \
-    {#name, get_reference, set_reference, NULL, (void *)offsetof(psn_single_call, name)}
-
 static int
-set_open(PyObject *op, PyObject *value, void *offset)
+set_open(PyObject *op, PyObject *value, void *ignored)
 {
-    ((psn_single_call *)op)->ticket = -1;
-    return set_reference(op, value, offset);
+    psn_single_call *self = (psn_single_call *)op;
+    (void)ignored;
+    self->ticket = -1;
+    Py_XSETREF(self->open, Py_XNewRef(value));
+    return 0;
 }
 
-static PyGetSetDef call_references[] = {
-    {"open", get_open, set_open, NULL, (void *)offsetof(psn_single_call, open)},
-    REFERENCE(number),   REFERENCE(function),       REFERENCE(pace),
-    REFERENCE(retries),  REFERENCE(recipe),         REFERENCE(item),
-    REFERENCE(returned), REFERENCE(value),          REFERENCE(error),
-    REFERENCE(failed),   REFERENCE(callback),       REFERENCE(error_callback),
-    REFERENCE(timeout),  REFERENCE(target),         REFERENCE(kind),
-    REFERENCE(changed),  {NULL, NULL, NULL, NULL, NULL},
+static PyGetSetDef call_open[] = {
+    {"open", get_open, set_open, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 #define MEMBER(name, type) {#name, type, offsetof(psn_single_call, name), 0, NULL}
 
 static PyMemberDef call_members[] = {
-    MEMBER(interrupts, T_PYSSIZET), MEMBER(abandoned, T_BOOL),
-    MEMBER(tasks_open, T_PYSSIZET), MEMBER(waiting, T_BOOL),      MEMBER(exhausted, T_BOOL),
-    MEMBER(ended, T_BOOL),          MEMBER(finished, T_BOOL),     MEMBER(begun, T_BOOL),
-    MEMBER(has_callback, T_BOOL),   MEMBER(has_keywords, T_BOOL), {NULL, 0, 0, 0, NULL},
+    MEMBER(number, T_OBJECT),       MEMBER(function, T_OBJECT),
+    MEMBER(pace, T_OBJECT),         MEMBER(retries, T_OBJECT),
+    MEMBER(recipe, T_OBJECT),       MEMBER(item, T_OBJECT),
+    MEMBER(returned, T_OBJECT),     MEMBER(value, T_OBJECT),
+    MEMBER(error, T_OBJECT),        MEMBER(failed, T_OBJECT),
+    MEMBER(callback, T_OBJECT),     MEMBER(error_callback, T_OBJECT),
+    MEMBER(timeout, T_OBJECT),      MEMBER(target, T_OBJECT),
+    MEMBER(kind, T_OBJECT),         MEMBER(changed, T_OBJECT),
+    MEMBER(interrupts, T_PYSSIZET), MEMBER(tasks_open, T_PYSSIZET),
+    MEMBER(abandoned, T_BOOL),      MEMBER(waiting, T_BOOL),
+    MEMBER(exhausted, T_BOOL),      MEMBER(ended, T_BOOL),
+    MEMBER(finished, T_BOOL),       MEMBER(begun, T_BOOL),
+    MEMBER(has_callback, T_BOOL),   MEMBER(has_keywords, T_BOOL),
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot call_slots[] = {
@@ -128,7 +118,7 @@ static PyType_Slot call_slots[] = {
     {Py_tp_clear, PSN_SLOT(call_clear)},
     {Py_tp_dealloc, PSN_SLOT(call_dealloc)},
     {Py_tp_members, call_members},
-    {Py_tp_getset, call_references},
+    {Py_tp_getset, call_open},
     {0, NULL},
 };
 

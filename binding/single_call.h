@@ -15,12 +15,13 @@ typedef struct {
     PyObject *callback, *error_callback, *timeout, *target, *kind, *changed;
     Py_ssize_t tasks_open, interrupts;
     bool waiting, exhausted, abandoned, ended, finished, begun, has_callback, has_keywords;
-    bool is_brief; /* went the short way, see ticket_book.c: nobody but the caller waits for it */
 } psn_single_call;
 
 /* A call of this type with nothing in it, or NULL with an exception. */
 psn_single_call *psn_single_call_new(PyTypeObject *type);
-/* The result is there.  The collector looks at a brief call from now on only if it has to. */
+/* A call of the same function, in the same manner, whose task has been taken; NULL with an exception. */
+psn_single_call *psn_single_call_like(const psn_single_call *model);
+/* The result is there. */
 void psn_single_call_finish(psn_single_call *call, PyObject *value);
 
 #endif

@@ -13,14 +13,16 @@ typedef struct {
 
     /* The short way; NULL until lay_short_way(). */
     PyObject *acquire, *release; /* methods of the engine's lock */
-    PyObject *calls, *numbers, *take_back;
-    PyTypeObject *call_type, *result_type;
+    PyObject *take_back;
+    psn_brief_calls *home;
+    PyTypeObject *result_type;
     bool is_open; /* whether new calls may go it, and old ones end on it */
     unsigned forks;
 
     /* What goes it: calls of one function, with what its latest call had.  (Not that call itself: it
      * may hold callbacks, and they the pool.) */
-    PyObject *function, *label, *pace, *retries, *recipe, *recipe_text;
+    PyObject *function, *recipe_text;
+    psn_single_call *kind;
     bool is_of_main; /* a function of __main__: not while its code is to be sent by value */
 } psn_ticket_book;
 

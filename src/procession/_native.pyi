@@ -265,6 +265,10 @@ class PendingResult:
     _engine: Any
     _call: Any
 
+    def get(self, timeout: float | None = None) -> Any:
+        """Return what the call returned, or raise what it raised."""
+    def _has_ended(self) -> bool: ...
+
 class InputIterator:
     """The items of ``source``; those that somebody else could change as ``keep(item)``.
 
@@ -367,6 +371,9 @@ class TicketBook:
     def tasks(self) -> Any: ...
     @property
     def chunks(self) -> dict[int, Any]: ...
+    @property
+    def unseen(self) -> int:
+        """How many calls of the short way are under way and not in ``calls``."""
     def lay_short_way(
         self,
         acquire: Any,
@@ -374,7 +381,6 @@ class TicketBook:
         calls: dict[int, Any],
         numbers: Iterator[int],
         take_back: Callable[[Any, BaseException], object],
-        call_type: type,
         result_type: type,
         /,
     ) -> None:
@@ -385,6 +391,8 @@ class TicketBook:
         """Say which calls go the short way: those of ``function``, as the latest one."""
     def apply_async(self, pool: Any, engine: Any, function: Any, arguments: Any, /) -> Any:
         """Begin a call the short way; None where it does not fit it."""
+    def show_calls(self) -> None:
+        """Enter the calls of the short way that are under way into ``calls``."""
 
 def take_results(
     queue: Queue,

@@ -42,6 +42,12 @@ def raise_on(value: int, bad: int = 5) -> int:
     return value
 
 
+def give_stop(left: int) -> int:
+    if left == 0:
+        raise StopIteration("nothing left")
+    return left
+
+
 def raise_on_two(value: int) -> int:
     return raise_on(value, 2)
 
@@ -271,19 +277,6 @@ def set_if_even(value: int) -> object:
 def fork_and_come_back(value: int) -> int:
     """Both the worker and its fork return from the task."""
     os.fork()
-    return value
-
-
-def fork_and_wait_for_what_comes_back(task: tuple[str, int]) -> int:
-    """The forks of two tasks come back, one by an exception, and have ended when the task ends."""
-    folder, value = task
-    note_attempt(folder, value)
-    if value in (3, 5):
-        child = os.fork()
-        if child:
-            os.waitpid(child, 0)
-        elif value == 5:
-            raise ValueError(value)
     return value
 
 

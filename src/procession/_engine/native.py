@@ -41,7 +41,7 @@ __all__ = [
     "wait",
 ]
 
-_INTERFACE = "35d086a24829"
+_INTERFACE = "9126e6718d32"
 """The digest of ``_native.pyi``, which an extension of these sources has as well."""
 
 

@@ -243,7 +243,7 @@ class Collector:
     def _nap_seconds(self) -> float:
         """How long nobody needs a result, as far as the pace of the calls tells; 0 to wait."""
         calls = self._engine.calls
-        if self._followers or not calls:
+        if self._followers or not calls or self._engine.has_unseen_calls():
             return 0.0
         nap = _LONGEST_NAP_SECONDS
         try:  # not over a copy: thousands of single calls may wait, of which the first is enough

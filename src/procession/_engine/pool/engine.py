@@ -34,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from procession._engine.pool.results import ApplyResult
     from procession._engine.pool.stats import PoolStats
 
 __all__ = ["Engine"]
@@ -42,9 +43,9 @@ __all__ = ["Engine"]
 class Engine:
     """State and work of one pool.  Knows nothing of the object that users hold.
 
-    ``calls`` are those whose outcome is not yet known, ``feeding`` those with something
-    still to send (feeding.py).  ``stopping``: the workers were told to end; ``closed``: queues
-    and memory were given back.
+    ``calls`` are those whose outcome is not yet known, but for calls of the short way that nobody
+    has looked at (ledger.py); ``feeding`` those with something still to send (feeding.py).
+    ``stopping``: the workers were told to end; ``closed``: queues and memory were given back.
     """
 
     def __init__(self, plan: Plan, size: int) -> None:
@@ -145,9 +146,22 @@ class Engine:
 
     # ---- waiting, and asking
 
+    def known_calls(self) -> dict[int, Call]:
+        """Return all calls whose outcome is not yet known, those of the short way as well."""
+        self._ledger.show_calls()
+        return self.calls
+
+    def has_unseen_calls(self) -> bool:
+        """Whether calls of the short way are under way that are not in ``calls``."""
+        return self._ledger.unseen > 0
+
     def wait(self, call: Call, timeout: float | None = None) -> bool:
         """Work for all until the call is ready, at most ``timeout`` seconds; returns whether."""
         return self.collector.wait_until(call.is_ready, timeout)
+
+    def wait_for_result(self, result: ApplyResult, timeout: float | None) -> None:
+        """The same for a call whose result somebody holds; the call itself is not asked for."""
+        self.collector.wait_until(result._has_ended, timeout)  # noqa: SLF001  # the base's, in C
 
     def catch_up(self) -> None:
         """Take in what is there, unless somebody is at it."""
@@ -211,7 +225,7 @@ class Engine:
         """The pool cannot work: every call ends with the error, now and later.  Lock held."""
         self.broken = error
         self._ledger.is_open = False
-        for call in list(self.calls.values()):
+        for call in list(self.known_calls().values()):
             self.end_with(call, error)
         self._ledger.clear()
         for process in self.crew.living():
@@ -230,7 +244,7 @@ class Engine:
             if self.state == RUN:
                 self.state = CLOSE
                 self._ledger.is_open = False
-                if not self.calls:
+                if not self.known_calls():
                     self.stop_workers()
         if self.calls:
             self.supervise()
@@ -265,7 +279,7 @@ class Engine:
             self._ledger.is_open = False
             self.callbacks.clear()
             error = ProcessError("the pool was terminated before this call had ended")
-            for call in list(self.calls.values()):
+            for call in list(self.known_calls().values()):
                 if not call.ended:
                     call.fail(error)
                     call.end()

@@ -48,7 +48,6 @@ class Feeder:
             engine.calls,
             numbers,
             self.take_back_brief,
-            ApplyCall,
             ApplyResult,
         )
 

@@ -168,5 +168,5 @@ class Intake:
     def _make_up_for_interruption(self) -> None:
         if self.interrupted:
             self.interrupted = False
-            for call in list(self._calls.values()):
+            for call in list(self._engine.known_calls().values()):
                 self._engine.make_up_for(call)

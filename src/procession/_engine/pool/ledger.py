@@ -32,7 +32,9 @@ class Ledger(TicketBook):
     """Tickets and their chunks.  All access is under the engine's lock.
 
     ``chunks`` is also where the collector looks up what a result belongs to, in one step.
-    ``ended`` is the number of tasks that ended and are in it no more.
+    ``ended`` is the number of tasks that ended and are in it no more.  Of ``unseen`` calls of
+    the short way it has only the chunks: asking one of these for its call makes that known to
+    the engine, and ``show_calls`` does so for all.
     """
 
     def __len__(self) -> int:

@@ -131,7 +131,7 @@ class PoolLife(standard.Pool):
 
     @property
     def _cache(self) -> dict[int, Call]:
-        return self._engine.calls
+        return self._engine.known_calls()
 
     @property
     def _inqueue(self) -> Any:

@@ -226,9 +226,28 @@ class SingleCall:
 
 
 class PendingResult:
-    """A base class: whose result it is."""
+    """A base class: whose result it is, and how its value is got."""
 
     __slots__ = ("_call", "_engine", "_pool")
+
+    _call: Any
+    wait: Any  # the subclass has these
+    _say_late: Any
+    _outcome: Any
+
+    def _has_ended(self) -> bool:
+        return bool(self._call.finished)
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Return what the call returned, or raise what it raised.
+
+        Raises multiprocessing.TimeoutError when it has not ended after ``timeout`` seconds.
+        """
+        if not self._call.finished:
+            self.wait(timeout)
+            if not self._call.finished:
+                self._say_late(timeout)
+        return self._outcome()
 
 
 class TicketBook:
@@ -240,6 +259,7 @@ class TicketBook:
         self.next = 0
         self.ended = 0
         self.is_open = False
+        self.unseen = 0
 
     def lay_short_way(
         self,
@@ -248,7 +268,6 @@ class TicketBook:
         calls: dict[int, Any],
         numbers: Iterator[int],
         take_back: Callable[[Any, BaseException], object],
-        call_type: type,
         result_type: type,
     ) -> None:
         """Nothing: no call goes it."""
@@ -259,6 +278,9 @@ class TicketBook:
     def apply_async(self, pool: Any, engine: Any, function: Any, arguments: Any) -> Any:  # noqa: ARG002
         """None: the call does not fit the short way."""
         return None
+
+    def show_calls(self) -> None:
+        """Nothing: all of them are seen."""
 
 
 def take_results(

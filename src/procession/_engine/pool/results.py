@@ -13,7 +13,7 @@ from procession._engine.pool.steps import PendingResult, ResultIterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from procession._engine.pool.calls import Call
     from procession._engine.pool.engine import Engine
@@ -44,15 +44,14 @@ class ApplyResult(PendingResult, standard.ApplyResult):  # type: ignore[type-arg
 
     @property
     def _cache(self) -> dict[int, Call]:
-        return self._engine.calls
+        return self._engine.known_calls()
 
     def ready(self) -> bool:
         """Return whether the call has ended."""
-        call = self._call
-        if not call.finished:
+        if not self._has_ended():
             self._engine.check_process()
             self._engine.catch_up()
-        return bool(call.finished)
+        return self._has_ended()
 
     def successful(self) -> bool:
         """Return whether the call ended without an exception; ValueError when it has not ended."""
@@ -62,21 +61,18 @@ class ApplyResult(PendingResult, standard.ApplyResult):  # type: ignore[type-arg
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the call has ended, at most ``timeout`` seconds (None: for ever)."""
-        call = self._call
-        if not call.finished:
+        if not self._has_ended():
             self._engine.check_process()
-            self._engine.wait(call, timeout)
+            self._engine.wait_for_result(self, timeout)
 
-    def get(self, timeout: float | None = None) -> Any:
-        """Return what the call returned, or raise what it raised.
+    # get() is the base's: of most results it has the value, or wait() brings that.
 
-        Raises multiprocessing.TimeoutError when it has not ended after ``timeout`` seconds.
-        """
+    def _say_late(self, timeout: float | None) -> NoReturn:
+        raise TimeoutError(f"{self._call.name} has not ended after {timeout} seconds")
+
+    def _outcome(self) -> Any:
+        """Return the value of the call, which has ended, or raise its exception."""
         call = self._call
-        if not call.finished:
-            self.wait(timeout)
-            if not call.finished:
-                raise TimeoutError(f"{call.name} has not ended after {timeout} seconds")
         if call.error is not None:
             raise call.error
         return call.value

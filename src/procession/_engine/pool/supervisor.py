@@ -82,7 +82,8 @@ class Supervisor(threading.Thread):
         """Wait for a death, or to be woken."""
         engine = self._engine
         sentinels = engine.crew.sentinels()
-        complete = len(sentinels) == engine.crew.size or not engine.calls
+        idle = not engine.calls and not engine.has_unseen_calls()
+        complete = idle or len(sentinels) == engine.crew.size
         ready = transport.wait([self._receiver, *sentinels], None if complete else 0.05)
         with self._wake_lock:
             while self._receiver.poll():

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final
 
+    from procession._engine.pool.results import ApplyResult
     from procession._engine.pool.stats import PoolStats
     from procession._engine.pool.thread_calls import SharedCall
 
@@ -179,6 +180,14 @@ class ThreadEngine:
                     left = _READER_SECONDS if left is None else min(_READER_SECONDS, left)
                 changed.wait(left)
         return True
+
+    def wait_for_result(self, result: ApplyResult, timeout: float | None) -> None:
+        """The same for a call whose result somebody holds."""
+        self.wait(result._call, timeout)  # noqa: SLF001  # the engine's own object
+
+    def known_calls(self) -> dict[int, Call]:
+        """Return all calls whose outcome is not yet known."""
+        return self.calls
 
     def catch_up(self) -> None:
         """Nothing: results are where they belong when they are there."""
