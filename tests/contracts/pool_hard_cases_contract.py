@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +213,14 @@ class WhateverUsersThrowAtIt:
         assert pool.map(tasks.fork_and_come_back, range(8), 1) == list(range(8))
         assert pool.map(tasks.double, range(8)) == [2 * value for value in range(8)]
         assert [process.pid for process in pool._pool] == workers
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_fork_that_comes_back_begins_no_other_task(self, pool: Any, tmp_path: Path) -> None:
+        """Though its message has more of them."""
+        folder, values = str(tmp_path), range(20)
+        forking = tasks.fork_and_wait_for_what_comes_back
+        assert pool.map(forking, [(folder, value) for value in values], 20) == list(values)
+        assert [tasks.attempts(folder, value) for value in values] == [1] * 20
 
     def test_lambdas_and_closures(self, pool: Any) -> None:
         """Travel by value."""

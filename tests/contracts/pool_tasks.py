@@ -280,6 +280,19 @@ def fork_and_come_back(value: int) -> int:
     return value
 
 
+def fork_and_wait_for_what_comes_back(task: tuple[str, int]) -> int:
+    """The forks of two tasks come back, one by an exception, and have ended when the task ends."""
+    folder, value = task
+    note_attempt(folder, value)
+    if value in (3, 5):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        elif value == 5:
+            raise ValueError(value)
+    return value
+
+
 def counting(stop: int, seen: list[int]) -> Iterator[int]:
     for value in range(stop):
         seen.append(value)

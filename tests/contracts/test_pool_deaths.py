@@ -167,6 +167,15 @@ class TestTasksThatKill:
         assert [*values[:3], *values[4:]] == [0, 1, 2, 4, 5]
         assert isinstance(values[3], WorkerDied)
 
+    def test_those_behind_it_have_not_begun(self, pool: Any, tmp_path: Path) -> None:
+        """They run once; those before it once more, unless their results were sent by then."""
+        folder, values = str(tmp_path), range(60)
+        assert pool.map(tasks.die_once, [(folder, value) for value in values], 60) == list(values)
+
+        attempts = [tasks.attempts(folder, value) for value in values]
+        assert attempts[3:] == [2] + [1] * 56
+        assert set(attempts[:3]) <= {1, 2}
+
     def test_without_retries(self, pool: Any, tmp_path: Path) -> None:
         """``retries=0`` runs no task twice."""
         folder = str(tmp_path)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from procession._engine.ipc.interruptions import Held, hold
+from procession._engine.ipc.interruptions import Held, hold, runs_code
+from procession._engine.pool.worker import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +74,15 @@ def test_nothing_is_held_where_it_strikes_nobody() -> None:
     found.append(hold())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     assert found == [None, None]
+
+
+def test_the_handler_of_a_pools_worker_runs_no_code_of_the_program() -> None:
+    """It raises, as Python's own, or does nothing; others may do anything."""
+    assert not runs_code()
+    try:
+        signal.signal(signal.SIGINT, Worker._on_interrupt)
+        assert not runs_code()
+        signal.signal(signal.SIGINT, lambda *_: None)
+        assert runs_code()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

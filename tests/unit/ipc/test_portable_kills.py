@@ -91,6 +91,7 @@ CASES = {
         0, [], lambda log: log.append(FEW), FEW, 0, _leave_far_from_the_beginning
     ),
     "take": Case(10, FEW, MessageLog.take_one, (), 1),
+    "take under a claim": Case(10, FEW, lambda log: log.take_one(7), (), 1),
     "take the last": Case(10, FEW[:1], MessageLog.take_one, (), 1),
     "take a long one": Case(10, [LONG, b"next"], MessageLog.take_one, (), 1),
     "take the last where others look": Case(

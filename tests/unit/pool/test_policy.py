@@ -87,6 +87,33 @@ def test_the_last_messages_keep_the_given_grain() -> None:
     assert pace.size(100) == 50
 
 
+def test_many_tasks_tell_more_than_one() -> None:
+    """A single one is measured with the clock, and may be the first of its kind."""
+    pace = Pace(2, eager=False)
+    pace.learn(1, 1e-5)
+    pace.learn(1, 5e-6)
+    assert pace.per_task == pytest.approx(8e-6)
+    pace.learn(16, 1.6e-6)
+    assert pace.per_task == pytest.approx(1e-7)
+
+
+def test_who_sleeps_goes_by_the_quickest() -> None:
+    """One worker that had to wait for a core must not make the others wait for who sleeps."""
+    pace = Pace(2, eager=False)
+    assert pace.least_seconds_left(1000) == 0
+    pace.learn(100, 1e-3)
+    usual = pace.least_seconds_left(1000)
+    assert 0 < usual <= pace.seconds_left(1000)
+    pace.learn(100, 1.0)
+    assert pace.least_seconds_left(1000) <= 2 * usual
+    pace.learn(100, 1e-3)
+    assert pace.least_seconds_left(1000) == usual
+
+    for _ in range(20):
+        pace.learn(1, 0.1)
+    assert pace.least_seconds_left(10) == pytest.approx(0.5, rel=0.01)
+
+
 def test_messages_carry_whole_grains() -> None:
     """A given chunk stays together."""
     pace = Pace(2, 10, eager=False)

@@ -69,12 +69,14 @@ def hold() -> Held | None:
 def runs_code() -> bool:
     """Whether SIGINT may run code of the program in this thread, which may do anything there.
 
-    Python's own handler runs none: it raises KeyboardInterrupt.
+    Python's own handler runs none: it raises KeyboardInterrupt.  One of ours that does that or
+    nothing says so by an attribute, ``raises_or_returns``.
     """
     handler = _handler_of(_SIGINT)
     return (
         handler is not _raises
         and callable(handler)
+        and not hasattr(handler, "raises_or_returns")
         and threading.current_thread() is threading.main_thread()
     )
 

@@ -147,10 +147,11 @@ class MessageLog(Bells):
             turn.guard.close_retired()
         return True
 
-    def take_one(self) -> bytes | None:  # noqa: C901, PLR0912  # in one piece, see above
+    def take_one(self, claim: int | None = None) -> bytes | None:  # noqa: C901, PLR0912  # in one piece, see above
         """Take a message; None where there is none."""
         if runs_code():
-            return self._take_by_many()
+            return self._take_by_many(claim)
+        claim_word = -1 if claim is None else _claim_word(claim)
         turn = self._taking
         with turn.lock.mutex:
             try:
@@ -175,6 +176,8 @@ class MessageLog(Bells):
                     message: bytes = data[place : place + length]
                 else:
                     message = self._read(start, length)
+                if claim_word >= 0:
+                    self._write_claim(claim_word, gets >> 1, 1)
                 if WEAK:
                     fence()
                 words[HEADS + 1 - slot] = head
@@ -201,12 +204,12 @@ class MessageLog(Bells):
             """Put a message; False where there is no room for it."""
             return self.append((message,))[1] == 1
 
-        def take_one(self) -> bytes | None:
+        def take_one(self, claim: int | None = None) -> bytes | None:
             """Take a message; None where there is none."""
-            return self._take_by_many()
+            return self._take_by_many(claim)
 
-    def _take_by_many(self) -> bytes | None:
-        messages = self.take(1)
+    def _take_by_many(self, claim: int | None) -> bytes | None:
+        messages = self.take(1, claim)
         return messages[0] if messages else None
 
     # --- many

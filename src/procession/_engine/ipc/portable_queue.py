@@ -129,6 +129,8 @@ class Queue(LogQueue, AsyncMethods, NoFeederThread, StandardQueue):  # type: ign
             raise ValueError(f"get_many() takes one message or more, not max_items={max_items}")
         if self._left:
             return [self._load_left()]
+        if max_items == 1 and (message := self._log.take_one(claim)) is not None:
+            return [loads(message)]
         return self._load_all(self._take_pickled(max_items, block, timeout, claim))
 
     def hand_over(

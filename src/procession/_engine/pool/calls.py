@@ -261,10 +261,10 @@ class MapCall(Call):
 
     def seconds_to_sleep(self) -> float:
         """How long nothing needs to be done for this call: no end, and workers have work."""
-        left = self.pace.seconds_left(len(self._items) - self._next + self.tasks_open)
+        left = self.pace.least_seconds_left(len(self._items) - self._next + self.tasks_open)
         if self.exhausted:
             return left / 2
-        return min(left / 2, self.pace.seconds_left(self.tasks_open) / 3)
+        return min(left / 2, self.pace.least_seconds_left(self.tasks_open) / 3)
 
     def take_chunk(self, unsent: list[Chunk]) -> bool:
         """The next slice of the input, as long as the pace says."""

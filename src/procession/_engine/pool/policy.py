@@ -29,6 +29,9 @@ some tens of microseconds, in which it takes a core from a worker.  Longer tasks
 EAGER_MESSAGE_SECONDS: Final = 0.0002
 """Work in one message of a call whose results are handed out one by one (imap)."""
 
+COLD_SECONDS: Final = 0.00001
+"""So much of a message's time may be what the first task of a kind costs, and no other."""
+
 AHEAD_SECONDS: Final = 0.040
 """Work on its way for each worker: as long as the parent may be kept from feeding."""
 
@@ -45,6 +48,7 @@ MOST_MESSAGES: Final = 1024
 MOST_TASKS: Final = 65_536
 """Never more tasks in one message, but for a greater grain."""
 
+_QUICKEST: Final = 2e-8
 
 MOST_AHEAD: Final = 8_192
 """Never more tasks read ahead of who takes an iterator's results, but for greater grains: they and
@@ -57,7 +61,17 @@ class Pace:
     ``grain`` is the given chunk size, 1 without; ``fixed`` keeps every message at one grain.
     """
 
-    __slots__ = ("_ahead", "_size", "fixed", "grain", "message_seconds", "per_task", "workers")
+    __slots__ = (
+        "_ahead",
+        "_learnt_from",
+        "_least",
+        "_size",
+        "fixed",
+        "grain",
+        "message_seconds",
+        "per_task",
+        "workers",
+    )
 
     def __init__(self, workers: int, grain: int = 1, *, eager: bool, fixed: bool = False) -> None:
         self.workers = workers
@@ -65,21 +79,31 @@ class Pace:
         self.fixed = fixed
         self.message_seconds = EAGER_MESSAGE_SECONDS if eager else MESSAGE_SECONDS
         self.per_task: float | None = None
+        self._least = 0.0  # per task, see least_seconds_left()
+        self._learnt_from = 1  # tasks of the biggest message that was learned from
         self._size = grain
         self._ahead: int | None = None  # what read_ahead() has found, as long as it holds
 
     def learn(self, tasks: int, seconds: float) -> None:
         """Take in that a worker needed ``seconds`` for ``tasks`` tasks.
 
-        Slower than thought counts at once, as hoarding is what hurts.
+        Slower than thought counts at once, as hoarding is what hurts; quicker does where it is the
+        time of many more tasks, as single ones are measured with what surrounds them.
         """
-        measured = max(seconds / tasks, 2e-8)
+        measured = max(seconds / tasks, _QUICKEST)
         known = self.per_task
         self._ahead = None
-        if known is None or measured > known:
-            self.per_task = measured if known is None else (known + measured) / 2
+        if known is None:
+            self.per_task = measured
+        elif measured > known:
+            self.per_task = (known + measured) / 2
+        elif tasks >= GROWTH * self._learnt_from:
+            self.per_task = measured
         else:
             self.per_task = 0.6 * known + 0.4 * measured
+        self._learnt_from = max(self._learnt_from, tasks)
+        least = max((seconds - COLD_SECONDS) / tasks, _QUICKEST)
+        self._least = least if known is None else min(least, 2 * self._least)
 
     def size(self, remaining: int | None) -> int:
         """Return the number of tasks for the next message; ``remaining`` in the input, if known."""
@@ -115,6 +139,15 @@ class Pace:
     def seconds_left(self, tasks: int) -> float:
         """Return the time that all workers together need for so many tasks; 0 if not known."""
         return tasks * (self.per_task or 0.0) / self.workers
+
+    def least_seconds_left(self, tasks: int) -> float:
+        """Return a time that all workers together need at least; 0 if not known.
+
+        For who wants to sleep meanwhile.  A worker that had to wait for a core made its tasks look
+        long, and would make the others wait for who sleeps: so of the latest messages the quickest
+        counts, without what a first task costs.
+        """
+        return tasks * self._least / self.workers
 
     def standard_grain(self, total: int) -> int:
         """Return the chunk size that the standard library would take for ``total`` tasks."""

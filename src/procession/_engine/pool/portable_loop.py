@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 
+from procession._engine.pool import generation
 from procession._engine.pool.board import (
     IDLE,
     ORDER,
@@ -46,7 +46,7 @@ class WorkLoop:
         self._methods = methods
         self._words = words
         self._slot = slot
-        self._pid = os.getpid()
+        self._generation = generation.current
         self.interruptible = False
         self.bounded = False
         self._looked_at = 0
@@ -132,8 +132,7 @@ class WorkLoop:
         finally:
             self.interruptible = False
             self._words[TASKS] += 1
-            if os.getpid() != self._pid:
-                self.leave_forked()
+            self._leave_if_forked()
 
     def _run_eagerly(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
         """Run the tasks, and send each result as soon as it is there."""
@@ -164,35 +163,83 @@ class WorkLoop:
 
     def _run_together(self, ticket: int, method: Method, items: Sequence[Any]) -> None:
         """Run the tasks, and send their results together, now and then."""
-        words, call, clock = self._words, _caller(method), time.monotonic_ns
-        getpid, pid = os.getpid, self._pid
+        clock = time.monotonic_ns
+        function, spread, count = method[0], method[1] == STARMAP, len(items)
         values: list[Any] = []
         failures: Failures = {}
-        first, begun, look = 0, clock(), 1
-        for offset, item in enumerate(items):
-            if offset == look:
-                spent = (clock() - begun) / 1e9
-                if spent > FLUSH_SECONDS:
-                    self._send_batch(ticket, first, values, failures, begun)
-                    values, failures, first, begun = [], {}, offset, clock()
-                look = offset + _stride(offset - first, spent)
-            # As _run_task, without a call of its own: there may be a hundred thousand of these.
-            words[PLACE] = offset
+        first, begun, stop = 0, clock(), min(1, count)
+        self._run_some(function, spread, items, first, stop, values, failures)
+        while stop < count:
+            spent = (clock() - begun) / 1e9
+            if spent > FLUSH_SECONDS:
+                self._send_batch(ticket, first, values, failures, begun)
+                values, failures, first, begun = [], {}, stop, clock()
+            stop = min(count, stop + _stride(stop - first, spent))
+            self._run_some(function, spread, items, first, stop, values, failures)
+        self._send_batch(ticket, first, values, failures, begun)
+
+    def _run_some(
+        self,
+        function: Callable[..., Any],
+        spread: bool,
+        items: Sequence[Any],
+        first: int,
+        stop: int,
+        values: list[Any],
+        failures: Failures,
+    ) -> None:
+        """Run the tasks up to ``stop``; those from ``first`` on that have ended are in ``values``.
+
+        The one that raised, or was interrupted, is the first that is not there.
+        """
+        begin = first + len(values)
+        while (start := first + len(values)) < stop:
             try:
                 try:
                     self.interruptible = True
-                    value = call(item)
+                    self._run_row(function, spread, items, range(start, stop), values.append)
                 finally:
                     self.interruptible = False
-                    words[TASKS] += 1
-                    if getpid() != pid:
-                        self.leave_forked()
-            except BaseException as error:  # as above
-                self.leave_if_told()
-                failures[len(values)] = self.pack(error)
-                value = None
-            values.append(value)
-        self._send_batch(ticket, first, values, failures, begun)
+            except BaseException as error:  # it is the task's result
+                self._leave_if_forked()
+                if first + len(values) < stop:  # else SIGINT came when all had ended
+                    self.leave_if_told()
+                    failures[len(values)] = self.pack(error)
+                    values.append(None)
+        self._words[TASKS] += stop - begin
+
+    def _run_row(
+        self,
+        function: Callable[..., Any],
+        spread: bool,
+        items: Sequence[Any],
+        places: range,
+        append: Callable[[Any], object],
+    ) -> None:
+        """Run tasks until one raises.
+
+        There may be a hundred thousand of them, so for each is done what cannot be done later:
+        its place, and a look whether it came back in a process that it forked.  A function by
+        itself, as from 3.12 on the jump back of a loop can be outside of the ``try`` around it, and
+        SIGINT strikes there.
+        """
+        words, mine = self._words, self._generation
+        if spread:
+            for place in places:
+                words[PLACE] = place
+                append(function(*items[place]))
+                if generation.current is not mine:
+                    self.leave_forked()
+        else:
+            for place in places:
+                words[PLACE] = place
+                append(function(items[place]))
+                if generation.current is not mine:
+                    self.leave_forked()
+
+    def _leave_if_forked(self) -> None:
+        if self._generation is not generation.current:
+            self.leave_forked()
 
     def _send_batch(
         self, ticket: int, first: int, values: list[Any], failures: Failures, begun: int

@@ -98,6 +98,8 @@ class Worker(WorkLoop):
             self.interruptible = False
             raise KeyboardInterrupt
 
+    _on_interrupt.raises_or_returns = True  # type: ignore[attr-defined]  # see interruptions.py
+
     def start(self) -> bool:
         """Run the initializer and make the state; returns whether the worker may work."""
         terms = self._terms
