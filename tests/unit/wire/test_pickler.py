@@ -34,3 +34,13 @@ def test_a_reducer_registered_later_is_honoured() -> None:
 def test_a_plain_object_comes_back() -> None:
     message = (1, [2.5, None, "three"], {"four": b"five"})
     assert pickler.loads(pickler.dumps(message)) == message
+
+
+def test_code_that_goes_by_value_keeps_the_name_of_its_file() -> None:
+    """Tracebacks from other processes show lines of the program, nested functions' too."""
+    arrived: Any = pickler.loads(pickler.dumps(lambda: lambda: 1 / 0))
+    assert arrived.__code__.co_filename == __file__
+    assert arrived().__code__.co_filename == __file__
+    with pytest.raises(ZeroDivisionError) as caught:
+        arrived()()
+    assert str(caught.traceback[-1].statement).endswith("lambda: lambda: 1 / 0))")

@@ -141,8 +141,26 @@ def _reduce_method(method: types.MethodType) -> tuple[Any, ...]:
     return types.MethodType, (method.__func__, method.__self__)
 
 
+_reduce_code_unnamed = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+_PLACE_OF_FILE = 10
+"""Where ``CodeType`` takes the name of the file, in every version of Python so far."""
+
+
+def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
+    """Leave code the name of its file: tracebacks, warnings and debuggers show lines of it.
+
+    Since 3.1.2 cloudpickle writes ``<dynamic-code>`` instead, for pickles that do not depend on
+    where a program lies; nobody compares ours.
+    """
+    make, arguments = _reduce_code_unnamed(code)
+    before, behind = arguments[:_PLACE_OF_FILE], arguments[_PLACE_OF_FILE + 1 :]
+    return make, (*before, code.co_filename, *behind)
+
+
 _DISPATCH.update(cloudpickle.Pickler.dispatch_table)
 _DISPATCH[types.MethodType] = _reduce_method
+_DISPATCH[types.CodeType] = _reduce_code
 
 
 def _class(kind: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
