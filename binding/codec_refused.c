@@ -1,8 +1,9 @@
 /* What happens when an object will not be pickled.
  *
  * First the fallback is asked, if there is one (code by value: functions and classes that the other
- * process cannot import).  If it fails too, the caller gets the first exception, of the very
- * type that pickling raised, with a note that says what to do.
+ * process cannot import).  If it fails too, the caller gets the exception that tells more, with a
+ * note that says what to do: that pickle finds no function or class of some name is no reason, since
+ * those go by value, but what they carry may be.
  */
 #include "codec_internal.h"
 
@@ -125,7 +126,10 @@ psn_encode_by_fallback(psn_codec *codec, PyObject *obj, psn_encoded *out)
             Py_DECREF(refusal); /* sent after all; or Ctrl-C, which is not ours to hide */
             return status;
         }
-        PyErr_Clear();
+        if (PyErr_GivenExceptionMatches(refusal, PyExc_TypeError))
+            PyErr_Clear();
+        else
+            Py_SETREF(refusal, take_exception());
     }
     add_note(refusal, obj);
     give_back_exception(refusal);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -44,3 +45,10 @@ def test_code_that_goes_by_value_keeps_the_name_of_its_file() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         arrived()()
     assert str(caught.traceback[-1].statement).endswith("lambda: lambda: 1 / 0))")
+
+
+def test_the_reason_told_is_what_is_in_a_function_and_not_the_function() -> None:
+    """A function can be sent, so the error speaks of what it carries."""
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match="lock"):
+        pickler.dumps(lambda: lock)

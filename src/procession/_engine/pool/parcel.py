@@ -44,13 +44,10 @@ def pack(obj: Any, reducers: Reducers = _NONE) -> tuple[bytes, Buffers]:
     take_out = buffers.append if transport.OUT_OF_BAND_BUFFERS else None
     try:
         data = _dump(obj, take_out, reducers)
-    except pickler.REFUSALS:
+    except pickler.REFUSALS as refusal:
         buffers.clear()
-        try:
-            return pickler.by_value(obj, take_out, reducers), tuple(buffers) or None
-        except Exception:  # noqa: S110  # the first reason is the one to tell
-            pass
-        raise
+        data = pickler.by_value_if_that_helps(obj, refusal, take_out, reducers)
+        return data, tuple(buffers) or None
     if pickler.names_main(data):
         buffers.clear()
         data = pickler.by_value(obj, take_out, reducers)

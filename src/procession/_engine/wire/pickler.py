@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REFUSALS",
     "by_value",
+    "by_value_if_that_helps",
     "dumps",
     "dumps_exception",
     "know_classes_of_main",
@@ -64,6 +65,23 @@ def by_value(
     data = dumps_by_value(obj, buffer_callback, reducers)
     explain("pickled a %s, code by value where it must: %d bytes", type(obj).__name__, len(data))
     return data
+
+
+def by_value_if_that_helps(
+    obj: Any,
+    refusal: BaseException,
+    buffer_callback: Callable[[Any], object] | None = None,
+    reducers: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> bytes:
+    """As ``by_value``, for what the C pickler has refused; raises the reason that tells more."""
+    try:
+        return by_value(obj, buffer_callback, reducers)
+    except Exception as error:
+        if not isinstance(refusal, TypeError):
+            # That pickle does not find a function or class is none: it could go by value, but
+            # for what is in it.
+            raise error from None
+    raise refusal
 
 
 def know_classes_of_main() -> None:
@@ -106,12 +124,8 @@ def dumps(obj: Any) -> bytes:
     dump, clear, parts = spare
     try:
         dump(obj)
-    except REFUSALS:
-        try:
-            return by_value(obj)
-        except Exception:  # noqa: BLE001, S110  # the first reason is the one to tell
-            pass
-        raise
+    except REFUSALS as refusal:
+        return by_value_if_that_helps(obj, refusal)
     # The memo keeps alive what parts are of, so they are joined before it is cleared.
     data: bytes = parts[0] if len(parts) == 1 else b"".join(parts)
     if len(data) < _SPARED_BELOW:
