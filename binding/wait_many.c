@@ -33,6 +33,18 @@ is_receiver(PyObject *obj)
            psn_channel_readable(channel->channel);
 }
 
+/* As selectors do: what has no fileno() is a wrong value. */
+static int
+refuse(PyObject *obj)
+{
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Format(PyExc_ValueError,
+                     "cannot wait for %.200R: wait() takes queues, connections, sockets, sentinels "
+                     "and other descriptors, and what has a fileno() of one",
+                     obj);
+    return -1;
+}
+
 static int
 descriptor_of(PyObject *obj)
 {
@@ -43,7 +55,7 @@ descriptor_of(PyObject *obj)
         Py_SETREF(number, PyNumber_Long(number));
     int descriptor = number == NULL ? -1 : PyObject_AsFileDescriptor(number);
     Py_XDECREF(number);
-    return descriptor;
+    return descriptor >= 0 ? descriptor : refuse(obj);
 }
 
 static int

@@ -34,7 +34,9 @@ def milliseconds(seconds: float | None) -> int | None:
         return None
     if seconds * 1000 >= _LONGEST_POLL_MS:
         return _LONGEST_POLL_MS  # whoever waits for longer than 24 days looks at the clock again
-    return max(0, math.ceil(seconds * 1000))
+    if seconds <= 0:
+        return 0  # for -inf, too, which has no ceiling
+    return math.ceil(seconds * 1000)
 
 
 def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
@@ -100,10 +102,19 @@ else:
         """The ids of the objects that the system calls ready."""
         poll = select.poll()
         descriptors = [
-            entry if isinstance(entry, int) else int(entry.fileno()) for entry in objects
+            entry if isinstance(entry, int) else _descriptor_of(entry) for entry in objects
         ]
         for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(milliseconds(timeout))}
         pairs = zip(objects, descriptors, strict=True)
         return {id(entry) for entry, descriptor in pairs if descriptor in ready}
+
+    def _descriptor_of(entry: Any) -> int:
+        try:
+            return int(entry.fileno())
+        except (AttributeError, TypeError):
+            raise ValueError(  # as selectors do
+                f"cannot wait for {entry!r}: wait() takes queues, connections, sockets, sentinels"
+                " and other descriptors, and what has a fileno() of one"
+            ) from None
