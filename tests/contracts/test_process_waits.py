@@ -21,7 +21,7 @@ from tests.waiting import HANG_GUARD_SECONDS
 def test_join_with_a_time_out_returns_in_time(context: BaseContext) -> None:
     """``join(timeout)`` returns None with the child still running."""
     process = waiting_child(context)
-    for timeout in (0, 0.05, -1):
+    for timeout in (0, 0.05, -1, -1e300, float("-inf")):
         process.join(timeout)
         assert process.exitcode is None
     assert process.is_alive()
@@ -29,6 +29,16 @@ def test_join_with_a_time_out_returns_in_time(context: BaseContext) -> None:
     process.join()
     assert process.exitcode == -signal.SIGTERM
     process.join()
+    process.close()
+
+
+@pytest.mark.parametrize("timeout", [1e7, 1e300, float("inf")])
+def test_join_takes_a_time_out_of_any_length(context: BaseContext, timeout: float) -> None:
+    """A time-out beyond what the system can count is no error."""
+    process = waiting_child(context)
+    process.terminate()
+    process.join(timeout)
+    assert process.exitcode == -signal.SIGTERM
     process.close()
 
 

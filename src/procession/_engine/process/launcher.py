@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+_LONGEST_POLL_SECONDS = 2_000_000
+
 
 class Launcher(_Base):
     """What our launchers add; stands before the standard library's class."""
@@ -132,7 +134,7 @@ class Launcher(_Base):
         else:
             poller = select.poll()
             poller.register(self.sentinel, select.POLLIN)
-            if not poller.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))):
+            if not poller.poll(_milliseconds(timeout)):
                 return None
         return self.poll(0)
 
@@ -144,6 +146,13 @@ class Launcher(_Base):
         """Give back the descriptors."""
         super().close()
         self._report.close()
+
+
+def _milliseconds(timeout: float | None) -> int | None:
+    """For ``poll``, which knows no more than 24 days: more, infinity too, counts as for ever."""
+    if timeout is None or timeout >= _LONGEST_POLL_SECONDS:
+        return None
+    return math.ceil(max(timeout, 0.0) * 1000)
 
 
 def lifeline() -> Lifeline:
