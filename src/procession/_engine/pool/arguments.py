@@ -30,7 +30,7 @@ def checked_processes(processes: int | None) -> int:
     if processes is None:
         return min(usable_cpus(), MOST_WORKERS)
     if processes < 1:
-        raise ValueError("Number of processes must be at least 1")
+        raise ValueError(f"Number of processes must be at least 1, or None, not {processes}")
     if processes > MOST_WORKERS:
         raise ValueError(
             f"a Pool has at most {MOST_WORKERS} workers, not {processes}: use several pools"
@@ -43,14 +43,14 @@ def checked_threads(processes: int | None) -> int:
     if processes is None:
         return usable_cpus()
     if processes < 1:
-        raise ValueError("Number of processes must be at least 1")
+        raise ValueError(f"Number of processes must be at least 1, or None, not {processes}")
     return processes
 
 
 def checked_callable(name: str, function: Any) -> Any:
     """Return the argument of this name.  Raises TypeError when it cannot be called."""
     if function is not None and not callable(function):
-        raise TypeError(f"{name} must be a callable")
+        raise TypeError(f"{name} must be a callable or None, not {function!r}")
     return function
 
 
@@ -70,7 +70,9 @@ def checked_share(maxtasksperchild: Any) -> int | None:
     if maxtasksperchild is None:
         return None
     if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
-        raise ValueError("maxtasksperchild must be a positive int or None")
+        raise ValueError(
+            f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}"
+        )
     return maxtasksperchild
 
 

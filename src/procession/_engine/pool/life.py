@@ -88,7 +88,7 @@ class PoolLife(standard.Pool):
         """Wait until all calls and all workers have ended; close() or terminate() first."""
         self._engine.check_process()
         if self._state == RUN:
-            raise ValueError("Pool is still running")
+            raise ValueError("Pool is still running: call close() or terminate() before join()")
         if self._state not in ("CLOSE", TERMINATE):
             raise ValueError("In unknown state")
         self._engine.join()
@@ -146,7 +146,9 @@ class PoolLife(standard.Pool):
     def _check_running(self) -> None:
         self._engine.check_process()
         if self._state != RUN:
-            raise ValueError("Pool not running")
+            raise ValueError(
+                f"Pool not running: it has been closed or terminated; make a new one ({self!r})"
+            )
 
     def _setup_queues(self) -> None:
         """Nothing: the engine has its queues."""
