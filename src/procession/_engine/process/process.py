@@ -54,7 +54,7 @@ class CheckedProcess(BaseProcess):
     may_have_children = False
     """Whether this process, although daemonic, may start processes (see docs/design/process.md).
 
-    Set before ``start()``.  For workers of a pool: their children end when they end.
+    Set before ``start()``.  For workers of a pool: daemonic children of theirs end when they end.
     """
 
     _stays_daemon = False
