@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -148,6 +151,27 @@ def test_reading_ahead_follows_what_was_learnt() -> None:
     assert pace.read_ahead() == pace.window() * 2
     pace.learn(1, 10.0)
     assert pace.read_ahead() == 16
+
+
+def test_reading_ahead_is_a_number_whenever_another_thread_learns() -> None:
+    """Who takes results asks for it while the collector learns from others."""
+    pace = Pace(2, eager=True)
+
+    def learns(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code is not Pace.read_ahead.__code__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            pace.learn(1, 1e-4)
+        return learns
+
+    pace.learn(1, 1e-4)
+    sys.settrace(learns)
+    try:
+        asked = [pace.read_ahead() for _ in range(2)]
+    finally:
+        sys.settrace(None)
+    assert asked == [800, 800]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

@@ -131,10 +131,11 @@ class Pace:
 
     def read_ahead(self) -> int:
         """Return how many tasks an iterator may be ahead of who takes its results."""
-        if self._ahead is None:
+        found = self._ahead  # read once: another thread may learn at any moment, and forget it
+        if found is None:
             ahead = min(self.window() * self._size, MOST_AHEAD)
-            self._ahead = max(ahead, 4 * self.workers * self.grain)
-        return self._ahead
+            found = self._ahead = max(ahead, 4 * self.workers * self.grain)
+        return found
 
     def seconds_left(self, tasks: int) -> float:
         """Return the time that all workers together need for so many tasks; 0 if not known."""
