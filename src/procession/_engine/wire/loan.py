@@ -15,7 +15,6 @@ import os
 import sys
 import threading
 from collections import deque
-from contextlib import nullcontext
 from multiprocessing import reduction
 
 TYPE_CHECKING = False
@@ -106,8 +105,10 @@ class _Lent:
             self._close()
 
     def _close(self) -> None:
-        # A forked child has no other thread, but perhaps a lock that one held: it takes none.
-        with self._lock if os.getpid() == self._pid else nullcontext():
+        if os.getpid() != self._pid:
+            # A forked child has no other thread, but perhaps a lock that one held.
+            self._lock = threading.Lock()
+        with self._lock:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
