@@ -12,7 +12,6 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from multiprocessing.context import BaseContext
@@ -21,22 +20,11 @@ from typing import Any
 
 import pytest
 
-from procession._engine.ipc import transport
 from procession.errors import ProcessError, WorkerDied
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.pools import ended
+from tests.contracts.brief_pools import only_native, pool
 
-only_native = pytest.mark.skipif(
-    transport.NAME != "native", reason="the portable transport has no short way"
-)
-
-
-@pytest.fixture
-def pool(any_context: BaseContext) -> Iterator[Any]:
-    """A pool of two workers that knows ``double`` already."""
-    with ended(any_context.Pool(2)) as made:
-        assert made.apply_async(tasks.double, (1,)).get() == 2
-        yield made
+__all__ = ["pool"]
 
 
 @only_native

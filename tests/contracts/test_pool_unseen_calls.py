@@ -19,36 +19,26 @@ from typing import Any
 
 import pytest
 
-from procession._engine.ipc import transport
 from procession._engine.pool.calls import numbers
 from procession._engine.pool.results import ApplyResult
 from procession.errors import ProcessError, WorkerDied
 from tests.contracts import pool_tasks as tasks
-from tests.contracts.pools import ended
+from tests.contracts.brief_pools import only_native, pool
+from tests.contracts.pools import pids
 
-only_native = pytest.mark.skipif(
-    transport.NAME != "native", reason="the portable transport has no short way"
-)
-
-
-@pytest.fixture
-def pool(any_context: BaseContext) -> Iterator[Any]:
-    """A pool of two workers that knows ``double`` already."""
-    with ended(any_context.Pool(2)) as made:
-        assert made.apply_async(tasks.double, (1,)).get() == 2
-        yield made
+__all__ = ["pool"]
 
 
 @contextmanager
 def stopped(pool: Any) -> Iterator[None]:
     """No worker goes on meanwhile."""
-    pids = [process.pid for process in pool._pool]
-    for pid in pids:
+    workers = pids(pool)
+    for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in pids:
+        for pid in workers:
             with suppress(ProcessLookupError):  # it was killed meanwhile
                 os.kill(pid, signal.SIGCONT)
 
