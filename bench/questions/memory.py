@@ -45,12 +45,18 @@ def _use_queue(queue: Any) -> None:
 
 def _idle_pipes(contender: Contender) -> dict[str, float]:
     context = queues.fork_context(contender)
+    _use_pipe(context.Pipe())
     before = _held()
     kept = [context.Pipe() for _ in range(COUNT)]
-    for first, second in kept:
-        first.send(1)
-        second.recv()
+    for pipe in kept:
+        _use_pipe(pipe)
     return {"KiB": (_held() - before) / COUNT}
+
+
+def _use_pipe(pipe: Any) -> None:
+    first, second = pipe
+    first.send(1)
+    second.recv()
 
 
 def _idle_pool(contender: Contender) -> dict[str, float]:
