@@ -3,8 +3,9 @@
 `idle`: a hundred queues (pipes) are made and each is used once, or one Pool(2); what this process
 and its children hold more than before, divided by their number.  Proportional sizes, so
 a page that two processes share counts once; memory in anonymous files counts as soon as it has
-pages, mapped or not; what the system itself holds for a socket or pipe is not seen.  `burst`: 1 GiB in messages of 1 MiB is put, then all of it is taken; what is
-still held one second later.
+pages, mapped or not; what the system itself holds for a socket or pipe is not seen.
+`burst`: 1 GiB in messages of 1 MiB is put, then all of it is taken; what is still held one second
+later.
 """
 
 from __future__ import annotations
